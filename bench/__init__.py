@@ -1,0 +1,1 @@
+"""Measurements.  Each command writes the JSON that the documents quote."""

@@ -1,0 +1,1 @@
+"""Bottom layer: media values, bitstream, base codecs.  Synchronous; imports no sibling."""

@@ -1,0 +1,1 @@
+"""Base codecs: standard encoders and decoders under per-frame control, behind two protocols."""

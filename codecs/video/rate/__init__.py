@@ -1,0 +1,1 @@
+"""Rate control: target bit/s in, quantizer, frame rate and base size out.  Pure."""

@@ -1,0 +1,1 @@
+"""Top layer: everything that waits, listens or prints."""

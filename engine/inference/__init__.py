@@ -1,0 +1,1 @@
+"""Where native code and networks run: worker processes."""

@@ -1,0 +1,1 @@
+"""Which network is which: manifest, hashes, golden vectors, ONNX Runtime sessions."""

@@ -1,0 +1,1 @@
+"""How the weights were made (extra ``train``; nothing else imports this package)."""

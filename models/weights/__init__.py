@@ -1,0 +1,1 @@
+"""Our own weights, each with its manifest, golden vector and training record."""
