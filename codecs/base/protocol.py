@@ -7,6 +7,7 @@ frame, H.264 access unit ...) and back.  It knows nothing of packets, rates or n
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from auralink.codecs.base.hierarchy import Hierarchy
 from auralink.codecs.frame import Frame
 
 
@@ -29,7 +30,8 @@ class Order:
     """
 
     number: int  # frame number, counts up by one per coded unit; names the unit in `depends`
-    quantizer: int = 40  # engine scale 1 (finest) .. 63; the engine adds its layer offsets
+    quantizer: int = 40  # engine scale 1 (finest) .. 63; the engine adds its layer offsets ...
+    exact: bool = False  # ... unless this is set: then it is used as it is
     bitrate_bps: int = 0
     key: bool = False
     # Frames the receiver surely holds; None: anything.  Only engines with `references` obey.
@@ -68,6 +70,11 @@ class BaseEncoder(Protocol):
 
     @property
     def capabilities(self) -> Capabilities: ...
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        """The layers that its frames go through after a key (``hierarchy.FLAT`` if none)."""
+        ...
 
     def encode(self, frame: Frame, order: Order) -> BaseUnit:
         """Code one frame of even size.
