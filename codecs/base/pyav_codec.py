@@ -5,7 +5,7 @@ re-opened when its orders move too far; the unit after that is a key unit.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal, TypeAlias, final
@@ -135,7 +135,14 @@ class PyavEncoder:
 
     def close(self) -> None:
         self._alive = False
-        self._context = None  # PyAV frees the handle with its last reference
+        self._free()
+
+    def _free(self) -> None:
+        context, self._context = self._context, None
+        if context is not None and context.is_open:
+            with suppress(av.FFmpegError):  # it may be dead already
+                context.encode(None)  # SVT-AV1 wants to hear the end before it is freed
+        # PyAV frees the handle with its last reference: here.
 
     def _context_for(self, frame: Frame, order: Order) -> VideoCodecContext:
         wanted = self._wanted(order)
@@ -154,7 +161,7 @@ class PyavEncoder:
         return Quality(quantizer=order.quantizer)
 
     def _open(self, frame: Frame, mode: Mode) -> VideoCodecContext:
-        self._context = None  # free the old handle first
+        self._free()
         context = video_context(self._recipe.library, "w")
         context.width, context.height, context.pix_fmt = frame.width, frame.height, I420
         context.time_base = Fraction(1, CLOCK_HZ)
