@@ -1,0 +1,1 @@
+"""Pictures in from files and cameras, pictures out to files."""
