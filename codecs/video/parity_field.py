@@ -97,4 +97,5 @@ def _products() -> Bytes:
 @cache
 def _inverses() -> Bytes:
     """``inverses[a]`` is 1 / a; that of 0 is never used."""
-    return np.argmax(_products() == 1, axis=1).astype(np.uint8)
+    table: Bytes = np.argmax(_products() == 1, axis=1).astype(np.uint8)
+    return table
