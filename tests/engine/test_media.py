@@ -38,7 +38,14 @@ def read(path: Path, **options: object) -> list[Frame]:
 def test_every_pixel_format_becomes_8_bit_420(
     make_video: MakeVideo, codec: str, pixel_format: str
 ) -> None:
-    path = make_video(codec=codec, pixel_format=pixel_format, frames=3, size=(64, 48), fps=25)
+    path = make_video(
+        codec=codec,
+        pixel_format=pixel_format,
+        frames=3,
+        size=(64, 48),
+        fps=25,
+        suffix=".nut" if codec == "rawvideo" else ".mkv",
+    )
 
     frames = read(path)
 
