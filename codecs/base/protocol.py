@@ -30,7 +30,7 @@ class Order:
     """
 
     number: int  # frame number, counts up by one per coded unit; names the unit in `depends`
-    quantizer: int = 40  # engine scale 1 (finest) .. 63; the engine adds its layer offsets ...
+    quantizer: float = 40  # engine scale 1 (finest) .. 63; the engine adds its layer offsets ...
     exact: bool = False  # ... unless this is set: then it is used as it is
     bitrate_bps: int = 0
     key: bool = False

@@ -1,0 +1,214 @@
+"""Choose each frame's quantizer so that the bits follow a target rate.
+
+The horizon is one period of the layer hierarchy: the stream quantizer is the one whose predicted
+bits for the next period are the target's share of that time, less what the debt has run ahead of
+its usual path through a period.  It is solved anew for every frame, so a new target or a wrong
+prediction is answered with the next frame, and errors do not add up.
+
+A key frame may take `key_budgets` frame budgets; the frames after it repay that within a period,
+and the picture sharpens over the next ones.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from auralink.codecs.base.hierarchy import COARSEST, FINEST, Hierarchy, clip_quantizer
+from auralink.codecs.video.rate.bits_model import KEY, BitsModel
+from auralink.codecs.video.rate.debt import Debt
+
+# A stream gets at most this much finer from one frame to the next: predictions far from the last
+# sample are guesses, and guessing too coarse costs less than guessing too fine.
+_FINER_PER_FRAME: Final = 4.0
+# No frame is coded more than this finer than the finest one of the last period: to sharpen a whole
+# picture in one frame takes many frames' bits, and nobody can predict how many.
+_RAMP: Final = 4.0
+# Even when in debt a period keeps this share of its bits, or the picture would fall to pieces for
+# one large frame; the debt limit drops frames before it comes to that.
+_LEAST_SHARE: Final = 0.25
+# Debt is to be gone in a period's half: the frames in between are many and small.
+_HASTE: Final = 2.0
+# Layer offsets start at this share of the hierarchy's and reach it within a few periods: what a
+# finer low layer takes is known only after it was tried.
+_FIRST_STRENGTH: Final = 0.4
+_STRENGTH_STEP: Final = 0.15
+_WINDOW_S: Final = 2.0
+_WAVE: Final = 0.03
+_LARGEST_SHARE: Final = 0.45  # of a period, for the lowest layer, whatever the frame rate
+_SOLVER_STEPS: Final = 14  # bisection: 70 quantizer steps to better than 0.01
+_BEYOND: Final = 20.0  # how far outside 1..63 a wanted quantizer is followed, as a measure of need
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateOptions:
+    """How the rate is kept.
+
+    ``delay_s`` is the stated delay: with more undrained bits than that, frames are dropped.
+    """
+
+    delay_s: float = 0.25
+    key_budgets: float = 4.0
+    finest: int = FINEST  # never code the top layer finer than this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to do with a frame."""
+
+    drop: bool = False
+    quantizer: int = COARSEST  # to be used exactly
+    limit_bits: float = 0.0  # for a key: code it again, coarser, when it takes more
+
+
+def largest_share(interval_s: float, period: int) -> float:
+    """Largest share of a period's bits that its one lowest-layer frame may take.
+
+    A 2 s window holds now one more, now one fewer of these frames; the difference must stay
+    within `_WAVE` of the window's bits.
+    """
+    frames = max(period, round(_WINDOW_S / interval_s))
+    rest = frames % period / period
+    if not rest or period == 1:
+        return _LARGEST_SHARE
+    # With share s a lowest-layer frame takes s*period means, each other (1-s)*period/(period-1).
+    # One frame more or less than the mean count moves the window by (s*period - other) means.
+    off = max(rest, 1 - rest)
+    room = _WAVE * frames / off  # in frame budgets
+    return min(_LARGEST_SHARE, (room * (period - 1) / period + 1) / period)
+
+
+class RateController:
+    """One stream's rate control.  ``plan`` a frame, code it, tell ``coded``; for each frame."""
+
+    def __init__(
+        self, *, hierarchy: Hierarchy, pixels: int, fps: float, options: RateOptions | None = None
+    ) -> None:
+        self._hierarchy = hierarchy
+        self._options = options or RateOptions()
+        self._model = BitsModel(pixels)
+        self._debt = Debt()
+        self.set_interval(1 / fps)
+        self._position = 0  # frames since the key
+        self._stream: float | None = None  # the newest stream quantizer
+        self._recent: deque[int] = deque(maxlen=len(hierarchy.layers))  # quantizers used
+        self._target_bps = 0
+        self._wanted = 0.0
+
+    @property
+    def wanted(self) -> float:
+        """The stream quantizer that would meet the target, beyond 63 or below 1 if need be."""
+        return self._wanted
+
+    @property
+    def delay_s(self) -> float:
+        """Seconds that the target rate needs to drain what was coded."""
+        return self._debt.delay_s(self._target_bps)
+
+    def plan(self, pts_us: int, target_bps: int, *, key: bool) -> Plan:
+        """Decide on the frame captured at ``pts_us``."""
+        self._target_bps = target_bps
+        self._debt.advance(pts_us, target_bps)
+        if key or self._stream is None:
+            return self._plan_key()
+        if self.delay_s > self._options.delay_s:
+            return Plan(drop=True)
+        stream = self._solve()
+        layer = self._hierarchy.layer(self._position)
+        return Plan(quantizer=clip_quantizer(self._quantizers(stream)[layer]))
+
+    def coded(self, bits: int, quantizer: int, *, key: bool) -> None:
+        """Learn what the planned frame took; all its bits on the wire count."""
+        if key:
+            self._position = 0
+            self._recent.clear()
+        self._recent.append(quantizer)
+        kind = KEY if key else self._hierarchy.layer(self._position)
+        self._model.observe(kind, quantizer, bits)
+        self._debt.add(bits)
+        self._position += 1
+        if key and self._stream is None:
+            self._stream = min(float(COARSEST), quantizer + self._hierarchy.key.at_coarsest)
+
+    def tried(self, bits: int, quantizer: int) -> None:
+        """Learn from a key that is not sent."""
+        self._model.observe(KEY, quantizer, bits)
+
+    def extra(self, bits: int) -> None:
+        """Count bits that carry no frame: skips, parity."""
+        self._debt.add(bits)
+
+    def set_interval(self, interval_s: float) -> None:
+        """The distance of coded frames, when the frame rate changes."""
+        self._interval_s = interval_s
+        self._largest_share = largest_share(interval_s, len(self._hierarchy.layers))
+
+    def resize(self, pixels: int) -> None:
+        """The base size changes with the next key."""
+        self._model.resize(pixels)
+
+    def plan_key_again(self) -> Plan:
+        """Plan for coding the key again with what ``tried`` taught."""
+        return self._plan_key()
+
+    def _plan_key(self) -> Plan:
+        limit = self._options.key_budgets * self._target_bps * self._interval_s
+        wanted = self._model.quantizer(KEY, limit)
+        if self._stream is not None:
+            # Finer than the stream around it is worth its bits only to a point.
+            wanted = max(wanted, self._hierarchy.quantizer(self._stream, 0, key=True))
+        return Plan(quantizer=clip_quantizer(wanted), limit_bits=limit)
+
+    def _solve(self) -> float:
+        """The stream quantizer for the next period."""
+        period = len(self._hierarchy.layers)
+        share = self._target_bps * self._interval_s * period
+        previous = COARSEST if self._stream is None else self._stream
+        budget = share - _HASTE * (self._debt.bits - self._usual_debt(previous, share))
+        budget = max(budget, _LEAST_SHARE * share)
+        low, high = FINEST - _BEYOND, COARSEST + _BEYOND
+        for _ in range(_SOLVER_STEPS):
+            middle = (low + high) / 2
+            if self._period_bits(middle) > budget:
+                low = middle
+            else:
+                high = middle
+        self._wanted = high
+        stream = max(high, previous - _FINER_PER_FRAME, float(self._options.finest))
+        self._stream = min(stream, float(COARSEST))
+        return self._stream
+
+    def _quantizers(self, stream: float) -> list[float]:
+        """Quantizer by layer: the hierarchy's, but ramped, and with the lowest layer's share bounded."""
+        hierarchy = self._hierarchy
+        floor = min(self._recent, default=COARSEST) - _RAMP
+        periods = self._position // len(hierarchy.layers)
+        strength = min(1.0, _FIRST_STRENGTH + _STRENGTH_STEP * periods)
+        chosen = [
+            max(hierarchy.quantizer(stream, layer, strength=strength), floor)
+            for layer in range(hierarchy.top + 1)
+        ]
+        others = sum(self._model.bits(layer, chosen[layer]) for layer in hierarchy.layers if layer)
+        if hierarchy.top:
+            most = others * self._largest_share / (1 - self._largest_share)
+            chosen[0] = max(chosen[0], min(self._model.quantizer(0, most), chosen[1]))
+        return chosen
+
+    def _layer_bits(self, stream: float) -> list[float]:
+        quantizers = self._quantizers(stream)
+        by_layer = [self._model.bits(layer, q) for layer, q in enumerate(quantizers)]
+        return [by_layer[layer] for layer in self._hierarchy.layers]
+
+    def _period_bits(self, stream: float) -> float:
+        return sum(self._layer_bits(stream))
+
+    def _usual_debt(self, stream: float, share: float) -> float:
+        """Debt that the hierarchy itself causes at this point of a period, zero on average."""
+        costs = self._layer_bits(stream)
+        scale = share / max(sum(costs), 1.0)
+        mean = share / len(costs)
+        levels, level = [], 0.0
+        for cost in costs:
+            levels.append(level)
+            level += cost * scale - mean
+        at = self._position % len(costs)
+        return levels[at] - sum(levels) / len(levels)

@@ -1,0 +1,36 @@
+"""What the link still has to carry: bits coded minus bits that the target rate has drained.
+
+::
+
+    coded frame ──► debt ──► drained at the target rate, by capture time
+
+Debt over rate is the delay that this encoder alone puts into a link of exactly the target rate.
+Unused rate is saved up only a little, or a still scene would pay for a burst later.
+"""
+
+from typing import Final
+
+# Savings that may be spent later: what a 2 s window may exceed its target by (5 %).
+_CREDIT_S: Final = 0.1
+
+
+class Debt:
+    """A leaky bucket whose level may go slightly below empty."""
+
+    def __init__(self) -> None:
+        self.bits = 0.0
+        self._at_us: int | None = None
+
+    def advance(self, pts_us: int, target_bps: int) -> None:
+        """Drain until ``pts_us``; time that goes back counts as none."""
+        if self._at_us is not None and pts_us > self._at_us:
+            self.bits -= target_bps * (pts_us - self._at_us) / 1e6
+        self._at_us = pts_us if self._at_us is None else max(self._at_us, pts_us)
+        self.bits = max(self.bits, -_CREDIT_S * target_bps)
+
+    def add(self, bits: int) -> None:
+        self.bits += bits
+
+    def delay_s(self, target_bps: int) -> float:
+        """Seconds until a link of the target rate has carried everything."""
+        return max(0.0, self.bits) / max(target_bps, 1)
