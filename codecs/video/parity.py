@@ -11,6 +11,7 @@ A protected block is ``length (2 bytes) || packet || zeros``, header of the pack
 """
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -69,8 +70,10 @@ class ParitySender:
         return (parity,)
 
     def _protect_block(self, packets: Sequence[bytes]) -> tuple[bytes, ...]:
-        # Rounded up, on credit: one packet too many lost costs all of the unit.
-        rows = min(max(1, -int(-self._credit // 1)), FIELD - len(packets))
+        # A key unit rounds up, on credit: one lost packet too many would cost all of it.
+        is_key = packets[0][0] >> 6 == Kind.KEY
+        rows = max(1, ceil(self._credit)) if is_key else round(max(0.0, self._credit))
+        rows = min(rows, FIELD - len(packets))
         if rows < 1:
             return ()
         self._credit -= rows
