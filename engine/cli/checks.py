@@ -1,0 +1,88 @@
+"""``auralink doctor`` and ``auralink version``: what this machine can do, and what runs on it."""
+
+import importlib.metadata
+import os
+import platform
+from dataclasses import dataclass
+
+from rich.markup import escape
+from rich.table import Table
+
+from auralink.engine.cli.terminal import Json, note, out, print_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One line of the examination."""
+
+    name: str
+    ok: bool
+    value: str
+    needed: bool = True  # False: something else takes its place
+
+
+def version(json: Json = False) -> None:
+    """Print the version, and those of what does the work."""
+    versions = {name: _version(name) for name in ("auralink-aic", "av", "numpy", "onnxruntime")}
+    if json:
+        print_json(versions | {"python": platform.python_version()})
+    else:
+        out().print(f"auralink-aic {versions['auralink-aic']}")
+
+
+def doctor(json: Json = False) -> int:
+    """Examine this machine: codecs, networks, processor.
+
+    Exits 1 if something that is needed does not work.
+    """
+    facts = [*_machine(), *_engines(), *_networks()]
+    healthy = all(fact.ok or not fact.needed for fact in facts)
+    if json:
+        print_json({"healthy": healthy, "facts": facts})
+    else:
+        _print(facts)
+    if not healthy:
+        note("hint: make setup installs all that is needed; paste the lines above into an issue")
+    return 0 if healthy else 1
+
+
+def _machine() -> list[Fact]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return [
+        Fact(name="auralink-aic", ok=True, value=_version("auralink-aic")),
+        Fact(name="python", ok=True, value=f"{platform.python_version()} on {platform.platform()}"),
+        Fact(name="cores", ok=True, value=f"{cores} usable, {platform.machine()}"),
+    ]
+
+
+def _engines() -> list[Fact]:
+    from auralink.codecs.base.select import survey
+
+    return [
+        Fact(
+            name=fact.name,
+            ok=fact.ok,
+            value=f"{fact.version}{', chosen' if fact.chosen else ''}: {fact.why}",
+            needed=fact.chosen,
+        )
+        for fact in survey()
+    ]
+
+
+def _networks() -> list[Fact]:
+    return []
+
+
+def _print(facts: list[Fact]) -> None:
+    table = Table.grid(padding=(0, 2))
+    for fact in facts:
+        mark = "[green]ok[/]" if fact.ok else "[red]bad[/]" if fact.needed else "[yellow]no[/]"
+        table.add_row(mark, fact.name, escape(fact.value))
+    out().print(table)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

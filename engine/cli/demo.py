@@ -1,0 +1,5 @@
+"""``auralink demo``."""
+
+
+def demo() -> None:
+    """Send a clip over an emulated thin link."""
