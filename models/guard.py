@@ -1,0 +1,59 @@
+"""Judges what a network made before anyone sees it.
+
+A network that went wrong (damaged state, an operator that another machine computes otherwise, a
+picture unlike any it was trained on) must cost sharpness, not the picture: the caller falls back to
+the plain upscaled one.
+"""
+
+import enum
+
+import numpy as np
+import numpy.typing as npt
+
+from auralink.codecs.frame import Plane
+from auralink.models.manifest import TensorSpec
+
+# Restoring moves a picture by 1 to 3 grey levels on average; eight times that is no restoration.
+MAX_MEAN_DIFFERENCE = 24.0
+
+
+class Fault(enum.Enum):
+    """Why a picture was refused, or not made."""
+
+    NO_MODEL = "no_model"  # unknown id, or its file was refused
+    INPUT = "input"  # the caller's planes or state do not fit together
+    RUNTIME = "runtime"  # ONNX Runtime failed
+    SHAPE = "shape"  # other shapes or types than promised
+    RANGE = "range"  # NaN, infinite, or outside the promised range
+    FAR = "far"  # too far from the base picture
+
+
+def judge(
+    base: Plane,
+    luma: npt.NDArray[np.generic],
+    hidden: npt.NDArray[np.generic],
+    *,
+    state_shape: tuple[int, ...],
+    state: TensorSpec,
+) -> Fault | None:
+    """None if sound.
+
+    Args:
+        base: the picture that was to be restored, ``uint8 (h, w)``.
+        luma: what came out, the same.
+        hidden: the next state; must have `state_shape` and lie in the range of `state`.
+    """
+    if luma.shape != base.shape or luma.dtype != np.uint8:
+        return Fault.SHAPE
+    if hidden.shape != state_shape or hidden.dtype != np.dtype(state.dtype):
+        return Fault.SHAPE
+    low = -np.inf if state.low is None else state.low
+    high = np.inf if state.high is None else state.high
+    # NaN compares false; an infinity without a promised range is refused by the second test.
+    smallest, largest = float(hidden.min()), float(hidden.max())
+    if not (low <= smallest and largest <= high and np.isfinite(largest - smallest)):
+        return Fault.RANGE
+    difference = np.maximum(luma, base) - np.minimum(luma, base)
+    if float(difference.mean()) > MAX_MEAN_DIFFERENCE:
+        return Fault.FAR
+    return None
