@@ -61,7 +61,9 @@ def bd_rate(anchor: Iterable[RatePoint], test: Iterable[RatePoint]) -> Delta | N
     high = min(curve[-1].quality for curve in curves)
     if high - low < _LEAST_GAIN:
         return None
-    areas = [_area([p.quality for p in c], [math.log(p.rate) for p in c], low, high) for c in curves]
+    areas = [
+        _area([p.quality for p in c], [math.log(p.rate) for p in c], low, high) for c in curves
+    ]
     percent = 100 * math.expm1((areas[1] - areas[0]) / (high - low))
     reach = curves[0][-1].quality - curves[0][0].quality
     return Delta(percent=percent, low=low, high=high, share=(high - low) / reach)

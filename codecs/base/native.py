@@ -31,9 +31,9 @@ _WORST_QUANTIZER: Final = 63
 
 def vp8_recipe(*, speed: int = VP8_SPEED, screen: bool = False) -> Recipe:
     def options(mode: Mode) -> Options:
-        tuning = {"static-thresh": "1", "noise-sensitivity": "0"}
+        tuning = {"static-thresh": "100" if screen else "1", "noise-sensitivity": "0"}
         if screen:
-            tuning["screen-content-mode"] = "1"
+            tuning["screen-content-mode"] = "1"  # libwebrtc takes 2, which may drop frames
         return _vpx(mode, speed, undershoot=100, overshoot=15) | tuning
 
     return Recipe(codec="vp8", library="libvpx", title=f"VP8 speed {speed}", options=options)

@@ -17,6 +17,7 @@ from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
+from auralink.codecs.base.hierarchy import FLAT, Hierarchy
 from auralink.codecs.base.protocol import BaseUnit, Capabilities, Order
 from auralink.codecs.base.pyav_frames import I420, to_av, to_i420
 from auralink.codecs.errors import DecoderError, EncoderError, InputError, UnsupportedError
@@ -103,6 +104,10 @@ class PyavEncoder:
     @property
     def codec(self) -> str:
         return self._recipe.codec
+
+    @property
+    def hierarchy(self) -> Hierarchy:
+        return FLAT
 
     @property
     def capabilities(self) -> Capabilities:
