@@ -31,13 +31,16 @@ class Frame:
 
     def __post_init__(self) -> None:
         height, width = self.y.shape
-        if not (1 <= width <= MAX_WIDTH and 1 <= height <= MAX_HEIGHT and width * height <= MAX_AREA):
+        sides_fit = 1 <= width <= MAX_WIDTH and 1 <= height <= MAX_HEIGHT
+        if not sides_fit or width * height > MAX_AREA:
             raise InputError(
-                f"picture of {width}x{height}: sizes from 1x1 to 4096x2304 (or 2304x4096) can be used"
+                f"picture of {width}x{height}: 1x1 to 4096x2304 (or 2304x4096) can be used"
             )
         chroma = ((height + 1) // 2, (width + 1) // 2)
         if self.u.shape != chroma or self.v.shape != chroma:
-            raise InputError(f"chroma planes must be {chroma}, got {self.u.shape} and {self.v.shape}")
+            raise InputError(
+                f"chroma planes must be {chroma}, got {self.u.shape} and {self.v.shape}"
+            )
 
     @property
     def width(self) -> int:

@@ -8,6 +8,7 @@ it, and through that on all since the key.
 """
 
 import ctypes as c
+import os
 from pathlib import Path
 from typing import Final, final
 
@@ -45,7 +46,8 @@ def find_library() -> Path:
     import av
 
     package = Path(av.__file__).parent
-    folders = (package.parent / "av.libs", package / ".dylibs", package.parent / "av.dylibs", package)
+    beside = package.parent
+    folders = (beside / "av.libs", package / ".dylibs", beside / "av.dylibs", package)
     for folder in folders:
         found = sorted(folder.glob("*SvtAv1Enc*"))
         if found:
@@ -61,7 +63,7 @@ class SvtAv1:
         size: even width and height, at least ``MIN_SIDE`` each.
         preset: 4 (best) to 12 (fastest).
         screen: use the tools for rendered content (palette, intra block copy).
-        realtime: the library's reduced real-time tool set: about 1.8 times as fast for 4 % more bits.
+        realtime: the library's reduced real-time tool set: 1.8 times as fast, 4 % more bits.
 
     Raises:
         UnsupportedError: no usable library.
@@ -78,6 +80,8 @@ class SvtAv1:
         realtime: bool = False,
         library: Path | None = None,
     ) -> None:
+        # The library prints its banner on stderr unless told so before it is first used.
+        os.environ.setdefault("SVT_LOG", "1")  # 1: errors only
         path = library or find_library()
         try:
             self._lib = abi.load(str(path))
@@ -95,6 +99,9 @@ class SvtAv1:
         self._realtime = realtime
         self._handle: c.c_void_p | None = None
         self._size = size
+        self._position = 0  # frames since the key
+        self._sent = 0
+        self._last_reference = 0
         self._open(size)
 
     @property
@@ -120,16 +127,14 @@ class SvtAv1:
         key = order.key or self._position == 0
         if frame.size != self._size:
             if not key:
-                raise EncoderError(f"size may change from {self._size} to {frame.size} at a key only")
+                raise EncoderError(f"size may go from {self._size} to {frame.size} at a key only")
             self.close()
             self._open(frame.size)
         if key:
             self._position = 0
         layer = HIERARCHY.layer(self._position)
         quantizer = clip_quantizer(
-            order.quantizer
-            if order.exact
-            else HIERARCHY.quantizer(order.quantizer, layer, key=key)
+            order.quantizer if order.exact else HIERARCHY.quantizer(order.quantizer, layer, key=key)
         )
         try:
             self._send(frame, quantizer, key=key)
@@ -190,9 +195,7 @@ class SvtAv1:
         configuration = c.create_string_buffer(abi.CONFIGURATION_BYTES)
         handle = c.c_void_p()
         with keep_scheduling():
-            _check(
-                self._lib.svt_av1_enc_init_handle(c.byref(handle), configuration), "init_handle"
-            )
+            _check(self._lib.svt_av1_enc_init_handle(c.byref(handle), configuration), "init_handle")
             if any(configuration.raw[abi.CONFIGURATION_BYTES // 2 :]):
                 raise UnsupportedError("SVT-AV1's configuration structure is larger than known")
             try:
@@ -208,9 +211,8 @@ class SvtAv1:
                 raise
         self._handle = handle
         self._size = size
-        self._position = 0  # frames since the key
+        self._position = 0
         self._sent = 0
-        self._last_reference = 0
 
     def _send(self, frame: Frame, quantizer: int, *, key: bool) -> None:
         y, u, v = frame.planes

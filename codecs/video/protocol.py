@@ -2,9 +2,9 @@
 
 ::
 
-    Frame, Wish ──► VideoEncoder ──► Coded (packets) ==link==> Depacketizer ──► VideoDecoder ──► Picture
-                          ▲                                                           │
-                          └──────────────── ReceiverReport (in the next Wish) ◄───────┘
+    Frame, Wish ──► VideoEncoder ──► packets ==link==> Depacketizer ──► VideoDecoder ──► Picture
+                          ▲                                                  │
+                          └──────── ReceiverReport (in the next Wish) ◄──────┘
 
 Every profile (hybrid, neural, native) serves both.  Time is in the frame; randomness and networks
 are arguments.
@@ -44,15 +44,16 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiverReport:
-    """What a receiver tells its sender every few hundred milliseconds, and at once on a loss."""
+    """What a receiver tells its sender every few hundred milliseconds, and at once on a loss.
 
-    newest: int  # number of the newest decoded unit, 0..65535
+    Unit numbers are as on the wire, 0..65535.
+    """
+
+    newest: int | None  # newest decoded unit; None before the first
     decoded: int  # bit i set: unit `newest - i` was decoded too (bit 0 always); 64 bits
+    highest: int | None  # newest unit of which anything arrived
     loss: float  # share of packets lost since the last report, before repair, 0..1
-    stuck: bool  # nothing decodable arrives: a key unit or an acknowledged reference is needed
-    # Number of the unit that first could not be decoded while stuck; tells an answered request
-    # from a new one.  None when not stuck.
-    missing: int | None = None
+    stuck: bool  # what arrives cannot be decoded: a key or an acknowledged reference is needed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +123,6 @@ class VideoDecoder(Protocol):
     def decode(self, packets: Sequence[bytes]) -> Picture:
         """Decode what arrived of one unit.  Never raises on bad bytes: it freezes and says why."""
         ...
-
-    def report(self, loss: float) -> ReceiverReport: ...
 
     def close(self) -> None: ...
 

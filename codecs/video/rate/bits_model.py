@@ -16,7 +16,7 @@ _SLOPE_MAX: Final = 0.13
 # Rare kinds must learn from every sample; a frame's bits scatter by about a quarter.
 _WEIGHT: Final = 0.4
 _SLOPE_WEIGHT: Final = 0.1
-_SLOPE_STEP: Final = 4  # quantizer distance from which a pair of samples says something of the slope
+_SLOPE_STEP: Final = 4  # quantizers at least this far apart tell something of the slope
 
 # Level of each layer relative to a key's when nothing is known yet: foreman at 352x288.
 _LAYER_BELOW_KEY: Final = (1.0, 1.1, 1.5, 2.0)

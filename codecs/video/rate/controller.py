@@ -178,7 +178,7 @@ class RateController:
         return self._stream
 
     def _quantizers(self, stream: float) -> list[float]:
-        """Quantizer by layer: the hierarchy's, but ramped, and with the lowest layer's share bounded."""
+        """Quantizer by layer: the hierarchy's, ramped, the lowest layer's share bounded."""
         hierarchy = self._hierarchy
         floor = min(self._recent, default=COARSEST) - _RAMP
         periods = self._position // len(hierarchy.layers)
