@@ -85,6 +85,11 @@ class AomAv1:
     def capabilities(self) -> Capabilities:
         return Capabilities(quantizer=True, references=True, droppable=True, size_at_key=True)
 
+    @property
+    def hierarchy(self) -> Hierarchy:
+        """Starts again with layer 0 at a repair, as at a key; `BaseUnit.layer` tells."""
+        return HIERARCHY
+
     def encode(self, frame: Frame, order: Order) -> BaseUnit:
         """Code one frame; it becomes a key if no picture that it may use is left.
 
