@@ -7,12 +7,13 @@ control, as it does in every call; ``vp8-q`` is its best case, at fixed quantize
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
 from auralink.bench.clips import Clip, Kind
-from auralink.bench.subjects import BaseSubject, Point, Subject, encode
+from auralink.bench.metrics import ssim
+from auralink.bench.subjects import BaseSubject, Point, Subject, decode, encode
 from auralink.codecs.base.dav1d import Dav1dDecoder
 from auralink.codecs.base.native import h264_recipe, open_decoder, vp8_recipe, vp9_recipe
 from auralink.codecs.base.protocol import BaseDecoder, BaseEncoder
@@ -24,11 +25,13 @@ MakeRecipe: TypeAlias = Callable[[Clip], Recipe]
 MakeSubject: TypeAlias = Callable[[], Subject]
 
 # Engine scale 63 (coarsest) to 1.  Each row spans about the qualities that VP8 has from 63 to 10.
-_AV1_QUANTIZERS: Final = (63, 57, 50, 43, 35, 27)
+AV1_QUANTIZERS: Final = (63, 57, 50, 43, 35, 27)
 _VP9_QUANTIZERS: Final = (63, 56, 48, 40, 31, 22)
 _VP8_QUANTIZERS: Final = (63, 53, 42, 31, 20, 10)
 _H264_QUANTIZERS: Final = (56, 51, 46, 41, 36, 30)  # CRF 45 to 24
 RATE_POINTS: Final = 6
+_MOST_DOUBLINGS: Final = 3
+_PROBE_STEP: Final = 8  # frames between those looked at to choose rates
 
 
 def rates_for(clip: Clip, count: int = RATE_POINTS, *, share: float = 1.0) -> list[int]:
@@ -109,7 +112,7 @@ def _engine(name: str, open_engine: Callable[[Clip], BaseEncoder]) -> Subject:
         name,
         open_encoder=lambda clip, point: open_engine(clip),
         open_decoder=Dav1dDecoder,
-        choose_points=lambda clip: [Point(quantizer=q) for q in _AV1_QUANTIZERS],
+        choose_points=lambda clip: [Point(quantizer=q) for q in AV1_QUANTIZERS],
         describe=lambda clip: {"quantizers": "one per frame, by temporal layer"},
     )
 
@@ -140,14 +143,35 @@ def _decoder(codec: CodecName) -> BaseDecoder:
 
 @lru_cache(maxsize=1)
 def _vp8_span(clip: Clip) -> tuple[float, float]:
-    """Bits per second of VP8 at its coarsest and at a clean quantizer."""
-    return _vp8_bps(clip, _VP8_QUANTIZERS[0]), _vp8_bps(clip, _VP8_QUANTIZERS[-1])
+    """Bits per second between which VP8's rate control goes from its worst to a clean picture.
+
+    Its own floor is where asking for less changes nothing.  The top is what a clean fixed
+    quantizer needs, and more where rate control makes less of it, as it does on screens.
+    """
+    coarse = _vp8_run(clip, Point(quantizer=_VP8_QUANTIZERS[0]))
+    floor = _vp8_run(clip, Point(bitrate_bps=round(coarse.bps)))
+    clean = _vp8_run(clip, Point(quantizer=_VP8_QUANTIZERS[-1]))
+    wanted = _vp8_run(clip, Point(quantizer=_VP8_QUANTIZERS[-2])).ssim
+    most = clean.bps
+    for _ in range(_MOST_DOUBLINGS):
+        if _vp8_run(clip, Point(bitrate_bps=round(most))).ssim >= wanted:
+            break
+        most *= 2
+    return max(coarse.bps, floor.bps), most
 
 
-def _vp8_bps(clip: Clip, quantizer: float) -> float:
-    encoder = PyavEncoder(_vp8(clip), clip.fps, quantizer=quantizer)
-    units = encode(encoder, clip, Point(quantizer=quantizer))
-    return 1000 * clip.kbps(sum(len(unit.data) for unit in units))
+class _Probe(NamedTuple):
+    bps: float
+    ssim: float
+
+
+def _vp8_run(clip: Clip, point: Point) -> _Probe:
+    fixed = None if point.bitrate_bps else point.quantizer
+    units = encode(PyavEncoder(_vp8(clip), clip.fps, quantizer=fixed), clip, point)
+    frames = decode(open_decoder("vp8"), clip, units)
+    sampled = list(zip(clip.frames, frames, strict=True))[::_PROBE_STEP]
+    similarity = sum(ssim(original.y, decoded.y) for original, decoded in sampled) / len(sampled)
+    return _Probe(1000 * clip.kbps(sum(len(unit.data) for unit in units)), similarity)
 
 
 ANCHORS: Final[dict[str, MakeSubject]] = {
@@ -155,10 +179,11 @@ ANCHORS: Final[dict[str, MakeSubject]] = {
     "vp8-q": lambda: _at_qualities("vp8-q", "vp8", _vp8, _VP8_QUANTIZERS),
     "x264-veryfast": lambda: _at_qualities("x264-veryfast", "h264", _x264, _H264_QUANTIZERS),
     "vp9-rt8": lambda: _at_qualities("vp9-rt8", "vp9", _vp9, _VP9_QUANTIZERS),
-    "svt-p10": lambda: _at_qualities("svt-p10", "av1", _svt(10), _AV1_QUANTIZERS),
-    "svt-p8": lambda: _at_qualities("svt-p8", "av1", _svt(8), _AV1_QUANTIZERS),
-    "svt-p6": lambda: _at_qualities("svt-p6", "av1", _svt(6), _AV1_QUANTIZERS),
-    "svt-p4": lambda: _at_qualities("svt-p4", "av1", _svt(4), _AV1_QUANTIZERS),
+    "svt-p10": lambda: _at_qualities("svt-p10", "av1", _svt(10), AV1_QUANTIZERS),
+    "svt-p8": lambda: _at_qualities("svt-p8", "av1", _svt(8), AV1_QUANTIZERS),
+    "svt-p6": lambda: _at_qualities("svt-p6", "av1", _svt(6), AV1_QUANTIZERS),
+    "svt-p5": lambda: _at_qualities("svt-p5", "av1", _svt(5), AV1_QUANTIZERS),
+    "svt-p4": lambda: _at_qualities("svt-p4", "av1", _svt(4), AV1_QUANTIZERS),
     "libaom-rt9": lambda: _libaom("libaom-rt9", 9),
     "engine-svt-p6": lambda: _own_svt("engine-svt-p6", 6),
     "engine-aom-6": lambda: _libaom("engine-aom-6", 6),

@@ -1,8 +1,9 @@
 """Rate-quality curves as one picture: a small plot per clip, the same colours in all."""
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,31 +14,24 @@ from auralink.bench.results import ClipResult, Result
 
 _COLUMNS: Final = 4
 _INCHES: Final = (3.4, 2.7)  # of one small plot
-# Okabe and Ito's colours: told apart with any colour vision.
-_COLOURS: Final = (
-    "#000000",
-    "#E69F00",
-    "#56B4E9",
-    "#009E73",
-    "#CC79A7",
-    "#0072B2",
-    "#F0E442",
-    "#D55E00",
-)
-_MARKERS: Final = "osv^DPX*"
-_SSIM_TICKS: Final = (0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998)
+# After Okabe and Ito: told apart with any colour vision.  Vermilion is kept for what is tested.
+_COLOURS: Final = ("#000000", "#999999", "#E69F00", "#009E73", "#56B4E9", "#0072B2", "#CC79A7")
+_TESTED: Final = ("#D55E00", "#8B1A1A")
+_MARKERS: Final = "osv^DPX"
+_SSIM_TICKS: Final = (0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
 _RATE_TICKS: Final = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
-def curves(result: Result, path: Path) -> None:
-    """Write SSIM over bit rate for every clip and subject as PNG."""
+def curves(result: Result, path: Path, *, tested: Sequence[str] = ()) -> None:
+    """Write SSIM over bit rate for every clip and subject as PNG; ``tested`` ones stand out."""
     columns = min(_COLUMNS, len(result.clips))
     rows = math.ceil(len(result.clips) / columns)
     figure = Figure(figsize=(_INCHES[0] * columns, _INCHES[1] * rows + 0.6), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     axes = [axis for row in grid for axis in row]
+    styles = _styles(result.subjects, tested)
     for axis, clip in zip(axes, result.clips, strict=False):
-        _small_plot(axis, clip, result.subjects)
+        _small_plot(axis, clip, styles)
     for axis in axes[len(result.clips) :]:
         axis.set_axis_off()
     figure.supxlabel("kbit/s, key frame included", fontsize=9)
@@ -46,27 +40,41 @@ def curves(result: Result, path: Path) -> None:
     figure.legend(
         list(lines.values()),
         [str(label) for label in lines],
-        loc="outside lower center",
-        ncols=max(1, min(8, len(lines))),
+        loc="outside upper center",
+        ncols=2 * columns,
         frameon=False,
         fontsize=9,
     )
     figure.savefig(path)  # a bare Figure draws by Agg: no display, no global state
 
 
-def _small_plot(axis: Axes, clip: ClipResult, subjects: tuple[str, ...]) -> None:
+def _styles(subjects: Sequence[str], tested: Sequence[str]) -> dict[str, dict[str, Any]]:
+    others = [subject for subject in subjects if subject not in tested]
+    styles: dict[str, dict[str, Any]] = {
+        subject: {
+            "color": _COLOURS[i % len(_COLOURS)],
+            "marker": _MARKERS[i % len(_MARKERS)],
+            "markersize": 3.5,
+            "linewidth": 1.2,
+        }
+        for i, subject in enumerate(others)
+    }
+    for i, subject in enumerate(tested):
+        colour = _TESTED[i % len(_TESTED)]
+        styles[subject] = {"color": colour, "marker": "*", "markersize": 6, "linewidth": 2.0}
+    return styles
+
+
+def _small_plot(axis: Axes, clip: ClipResult, styles: Mapping[str, Mapping[str, Any]]) -> None:
     for curve in clip.curves:
-        style = subjects.index(curve.subject)
         axis.plot(
             [point.kbps for point in curve.points],
             [decibels(point.ssim) for point in curve.points],
             label=curve.subject,
-            color=_COLOURS[style % len(_COLOURS)],
-            marker=_MARKERS[style % len(_MARKERS)],
-            markersize=3.5,
-            linewidth=1.3,
+            **styles[curve.subject],
         )
-    axis.set_title(f"{clip.clip}, {clip.width}x{clip.height}", fontsize=8)
+    size = f"{clip.width}x{clip.height}"
+    axis.set_title(clip.clip if size in clip.clip else f"{clip.clip}, {size}", fontsize=8)
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(FixedLocator(_RATE_TICKS))
     axis.xaxis.set_minor_locator(NullLocator())

@@ -256,7 +256,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _draw(result: Result, options: Options) -> None:
     from auralink.bench import tables
 
-    print(tables.means(result, options.profiles or result.subjects, options.anchors))
+    if options.profiles:
+        print(tables.means(result, options.profiles, options.anchors))
+    else:
+        print(tables.means(result, result.subjects, options.anchors[:1]))
     if options.out is None:
         return
     try:
@@ -264,7 +267,7 @@ def _draw(result: Result, options: Options) -> None:
     except ImportError:
         print("no plot: `pip install auralink-aic[bench]` brings matplotlib", file=sys.stderr)
         return
-    plots.curves(result, options.out.with_suffix(".png"))
+    plots.curves(result, options.out.with_suffix(".png"), tested=options.profiles)
 
 
 if __name__ == "__main__":
