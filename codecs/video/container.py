@@ -2,7 +2,7 @@
 
 There is nothing else: no magic, no index, no trailer.  A file is as large as what would have been
 sent, plus one or two bytes per packet.  It is recognised by its first packet, which must be the
-first of a key unit.  Parity has no place in a file, though a reader passes it on.
+first of a key unit.  Parity packets may be among the others.
 """
 
 from collections.abc import Iterator
@@ -74,6 +74,8 @@ def _cut(buffer: bytes, position: int, offset: int) -> tuple[bytes, int]:
 
 
 def _cut_off(offset: int, rest: int) -> BitstreamError:
+    if offset == 0:
+        return BitstreamError(f"not an AIC file, or cut off inside its first packet ({rest} bytes)")
     return BitstreamError(
         f"file cut off inside the packet at byte {offset} ({rest} bytes of it are there): "
         f"what is before it plays; truncate to {offset} bytes, or copy the file again"

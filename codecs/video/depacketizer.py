@@ -171,7 +171,8 @@ class Depacketizer:
         self._released.add(held.number)
         oldest = self._totals["released"] - MAX_HELD_UNITS
         for other in list(self._held.values()):
-            if other.number < held.number or other.born < oldest:
+            ahead = other.number - held.number
+            if not 0 < ahead <= OLD_WINDOW or other.born < oldest:  # stray numbers go, too
                 self._give_up(other.number)
 
     def _give_up(self, number: int) -> None:
