@@ -6,9 +6,13 @@ import platform
 from dataclasses import dataclass
 
 from rich.markup import escape
-from rich.table import Table
 
+from auralink.codecs.base.select import survey
 from auralink.engine.cli.terminal import Json, note, out, print_json
+from auralink.models.errors import ModelError
+from auralink.models.manifest import Entry
+from auralink.models.store import Store
+from auralink.models.verify import verify
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +60,11 @@ def _machine() -> list[Fact]:
 
 
 def _engines() -> list[Fact]:
-    from auralink.codecs.base.select import survey
-
     return [
         Fact(
-            name=fact.name,
+            name=f"engine {fact.engine}",
             ok=fact.ok,
-            value=f"{fact.version}{', chosen' if fact.chosen else ''}: {fact.why}",
+            value=f"{fact.name or 'none'}{' (chosen)' if fact.chosen else ''}: {fact.why}",
             needed=fact.chosen,
         )
         for fact in survey()
@@ -70,15 +72,26 @@ def _engines() -> list[Fact]:
 
 
 def _networks() -> list[Fact]:
-    return []
+    try:
+        entries = Store.bundled().entries
+    except ModelError as error:
+        return [Fact(name="networks", ok=False, value=str(error), needed=False)]
+    return [_network(entry) for entry in entries]
+
+
+def _network(entry: Entry) -> Fact:
+    found = verify(entry)
+    spent = f"; {found.ms:.1f} ms a frame of the golden clip" if found.ok else ""
+    return Fact(
+        name=f"network {entry.label}", ok=found.ok, value=f"{found.detail}{spent}", needed=False
+    )
 
 
 def _print(facts: list[Fact]) -> None:
-    table = Table.grid(padding=(0, 2))
+    width = max(len(fact.name) for fact in facts)
     for fact in facts:
-        mark = "[green]ok[/]" if fact.ok else "[red]bad[/]" if fact.needed else "[yellow]no[/]"
-        table.add_row(mark, fact.name, escape(fact.value))
-    out().print(table)
+        mark = "[green]ok [/]" if fact.ok else "[red]bad[/]" if fact.needed else "[yellow]no [/]"
+        out().print(f"{mark}  {fact.name:<{width}}  {escape(fact.value)}")
 
 
 def _version(package: str) -> str:

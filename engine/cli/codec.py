@@ -1,30 +1,24 @@
 """Opening encoders and decoders the way the commands name them."""
 
+import time
 from pathlib import Path
 
 from auralink.codecs.errors import InputError
-from auralink.codecs.video.profiles import (
-    PROFILES,
-    EncoderOptions,
-    open_encoder,
-)
+from auralink.codecs.video.options import EncoderOptions
+from auralink.codecs.video.profiles import PROFILES, open_encoder
 from auralink.codecs.video.protocol import VideoEncoder
 from auralink.engine.cli.values import known_name
 
-DEFAULT_PROFILE = "hybrid"
 
+def encoder_for(profile: str, *, fps: float, options: EncoderOptions) -> VideoEncoder:
+    """An encoder whose speed control goes by this machine's clock.
 
-def encoder_for(
-    profile: str, *, size: tuple[int, int], fps: float, options: EncoderOptions
-) -> VideoEncoder:
-    """
     Raises:
         UnsupportedError: there is no such profile; suggests a near one.
         EncoderError: no base encoder could be opened.
     """
-    return open_encoder(
-        known_name("profile", profile, PROFILES), size=size, fps=fps, options=options
-    )
+    known_name("profile", profile, PROFILES)
+    return open_encoder(profile, fps=fps, options=options, clock=time.perf_counter)
 
 
 def not_onto_itself(source: str, target: Path) -> None:

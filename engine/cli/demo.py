@@ -1,5 +1,262 @@
-"""``auralink demo``."""
+"""``auralink demo``: a call over an emulated thin link, live in the terminal, then a report."""
+
+import os
+import shlex
+import sys
+import webbrowser
+from collections.abc import Sequence
+from contextlib import nullcontext
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from auralink.codecs.errors import InputError
+from auralink.codecs.frame import Frame
+from auralink.codecs.video.options import EncoderOptions
+from auralink.codecs.video.profiles import DEFAULT_PROFILE, open_decoder
+from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
+from auralink.engine.cli import values
+from auralink.engine.cli.codec import encoder_for
+from auralink.engine.cli.networks import open_networks
+from auralink.engine.cli.terminal import (
+    Json,
+    err,
+    kilobits,
+    note,
+    print_facts,
+    print_json,
+    progress,
+)
+from auralink.engine.demo import anchor
+from auralink.engine.demo.call import Call
+from auralink.engine.demo.document import document
+from auralink.engine.demo.live import LiveCall, Log, Snapshot
+from auralink.engine.demo.results import Results, conclude
+from auralink.engine.demo.settings import SAMPLE_CREDIT, DemoSettings, sample
+from auralink.engine.media.reader import Clip, ReadOptions
+from auralink.engine.report.page import render
+
+CURVE_FRAMES = 90  # three seconds: enough for a curve, short enough to wait for
 
 
-def demo() -> None:
-    """Send a clip over an emulated thin link."""
+def demo(
+    clip: Annotated[str, typer.Option(help="Video file; default: the sample.")] = "",
+    rate: Annotated[
+        int, typer.Option(parser=values.bitrate, metavar="RATE", help="Of the link: 120k.")
+    ] = 120_000,
+    loss: Annotated[
+        float, typer.Option(parser=values.share, metavar="SHARE", help="Of packets: 2%.")
+    ] = 0.02,
+    burst: Annotated[
+        float | None, typer.Option(min=1, help="Mean length of a run of losses; default: random.")
+    ] = None,
+    delay: Annotated[
+        float, typer.Option(parser=values.milliseconds, metavar="TIME", help="One way: 50ms.")
+    ] = 50.0,
+    jitter: Annotated[
+        float, typer.Option(parser=values.milliseconds, metavar="TIME", help="On top: 10ms.")
+    ] = 10.0,
+    profile: Annotated[str, typer.Option(help="Codec; a wrong name lists them.")] = DEFAULT_PROFILE,
+    seconds: Annotated[float, typer.Option(min=0.5, max=60, help="Of the clip.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Of loss and jitter.")] = 1,
+    out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("out/demo"),
+    curve: Annotated[bool, typer.Option(help="Measure the rate-quality curve too.")] = True,
+    open: Annotated[bool, typer.Option(help="Open the report in a browser.")] = True,  # noqa: A002
+    json: Json = False,
+) -> None:
+    """Send a clip over a thin lossy link in real time, and report how it went."""
+    settings = DemoSettings(
+        clip=clip,
+        seconds=seconds,
+        profile=profile,
+        rate_bps=rate,
+        loss=loss,
+        burst=burst,
+        delay_ms=delay,
+        jitter_ms=jitter,
+        seed=seed,
+    )
+    source, fps = _read(settings)
+    results = _run(settings, source, fps, curve=curve, quiet=json)
+    page = render(document(results, command=_command()))
+    path = _write(out, page)
+    if json:
+        print_json(results.as_json() | {"report": str(path)})
+        return
+    print_facts(_facts(results, path))
+    if open:
+        _show(path)
+
+
+def _read(settings: DemoSettings) -> tuple[list[Frame], float]:
+    """All frames of the clip, which must have one size."""
+    with resources.as_file(sample()) as bundled:
+        path = settings.clip or str(bundled)
+        with Clip(path) as clip:
+            fps = clip.info.fps
+            most = max(2, round(settings.seconds * fps))
+        with Clip(path, ReadOptions(frames=most)) as clip:
+            frames = list(clip)
+    times = [frame.pts_us for frame in frames]
+    if len(frames) < 2 or min(frames[0].size) < 16:
+        raise InputError(f"{path}: a demo needs two frames of at least 16x16")
+    if len({frame.size for frame in frames}) > 1 or times != sorted(set(times)):
+        error = InputError(f"{path}: its size changes or its times go back")
+        error.add_note("auralink encode takes such a clip; a demo needs a plain one")
+        raise error
+    return frames, fps
+
+
+def _run(
+    settings: DemoSettings, source: Sequence[Frame], fps: float, *, curve: bool, quiet: bool
+) -> Results:
+    def opened() -> tuple[VideoEncoder, VideoDecoder]:
+        encoder = encoder_for(settings.profile, fps=fps, options=EncoderOptions())
+        return encoder, open_decoder(open_networks())
+
+    encoder, decoder = opened()
+    log, last = _call(settings, source, encoder, decoder, quiet=quiet)
+    vp8 = anchor.vp8_at_bits(source, fps, _sent_bps(log, source))
+    points: list[anchor.RatePoint] = []
+    if curve:
+        with progress("measuring the curve", anchor.CURVE_POINTS, quiet=quiet) as bar:
+            for point in anchor.curves(source[:CURVE_FRAMES], fps, settings.bitrate_bps, opened):
+                points.append(point)
+                bar.advance(f"{point.codec} {kilobits(point.bitrate_bps)}")
+    return conclude(
+        settings,
+        clip=Path(settings.clip).name if settings.clip else f"signer.mp4 ({SAMPLE_CREDIT})",
+        encoder=str(getattr(encoder, "name", settings.profile)),
+        source=source,
+        fps=fps,
+        log=log,
+        last=last,
+        vp8=vp8,
+        curve=points,
+    )
+
+
+def _call(
+    settings: DemoSettings,
+    source: Sequence[Frame],
+    encoder: VideoEncoder,
+    decoder: VideoDecoder,
+    *,
+    quiet: bool,
+) -> tuple[Log, Snapshot]:
+    call = Call(
+        encoder,
+        decoder,
+        bitrate_bps=settings.bitrate_bps,
+        there=settings.link,
+        seed=settings.seed,
+        parity=settings.parity,
+    )
+    console = err()
+    shown = not quiet and console.is_terminal
+    live = LiveCall(call, source)
+    snapshot: Snapshot | None = None
+    try:
+        with Live(console=console, refresh_per_second=10) if shown else nullcontext() as view:
+            for snapshot in live:
+                if view is not None:
+                    view.update(_table(snapshot, settings))
+    finally:
+        call.close()
+    assert snapshot is not None
+    return live.log, snapshot
+
+
+def _table(now: Snapshot, settings: DemoSettings) -> Table:
+    """The last second in numbers."""
+    table = Table(title=f"{now.at_s:5.1f} s", box=None, padding=(0, 3, 0, 0), header_style="dim")
+    for column in ("kbit/s", "fps", "encode", "decode", "latency", "quantizer", "base"):
+        table.add_column(column, justify="right")
+    table.add_row(
+        f"[bold]{now.bitrate_bps / 1000:6.1f}[/] of {settings.rate_bps / 1000:g}",
+        f"{now.fps:4.1f}",
+        f"{now.encode_ms:5.1f} ms",
+        f"{now.decode_ms:4.1f} ms",
+        f"{now.latency_ms:4.0f} ms",
+        f"{now.quantizer}",
+        "{}x{}".format(*now.base_size),
+    )
+    table.add_row()
+    link = now.link
+    table.add_row(
+        *(
+            f"[dim]{name}[/]"
+            for name in ("lost", "repaired", "parity", "queue", "keys", "frozen", "dropped")
+        )
+    )
+    table.add_row(
+        f"{link.there.lost} of {link.there.sent}",
+        f"{link.received.recovered}",
+        f"{now.parity:.0%}",
+        f"{link.queued_ms:.0f} ms",
+        f"{now.keys}",
+        f"{now.frozen}",
+        f"{now.dropped}",
+    )
+    return table
+
+
+def _sent_bps(log: Log, source: Sequence[Frame]) -> float:
+    return sum(item.coded.size for item in log.sent) * 8 / anchor.duration_s(source)
+
+
+def _facts(results: Results, path: Path) -> list[tuple[str, str]]:
+    aic, vp8, there = results.aic, results.vp8, results.last.link.there
+    facts = [
+        (
+            "AIC",
+            f"{kilobits(aic.bitrate_bps)}  SSIM-Y {aic.quality.mean_ssim:.4f}  over the link: "
+            f"{there.lost} of {there.sent} packets lost, {aic.held} of {len(results.source)} "
+            "frames held",
+        ),
+        ("VP8", f"{kilobits(vp8.bitrate_bps)}  SSIM-Y {vp8.quality.mean_ssim:.4f}  nothing lost"),
+        (
+            "time",
+            f"{results.encode_ms.median:.1f} ms to encode, {results.decode_ms.median:.1f} ms to "
+            f"decode, {results.latency_ms.median:.0f} ms from capture to picture",
+        ),
+    ]
+    if results.saving is not None:
+        saving = results.saving
+        facts.append(
+            (
+                "saving",
+                f"AIC at {kilobits(saving.aic_bps)} has the SSIM-Y of VP8 at "
+                f"{kilobits(saving.vp8_bps)}: {saving.share:.0%} fewer bits, on this clip",
+            )
+        )
+    return [*facts, ("report", str(path))]
+
+
+def _write(folder: Path, page: str) -> Path:
+    path = folder / "report.html"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as refused:
+        error = InputError(f"{path}: cannot be written: {(refused.strerror or '').lower()}")
+        error.add_note("name another folder with --out")
+        raise error from refused
+    return path
+
+
+def _command() -> str:
+    return shlex.join(["auralink", *sys.argv[1:]])
+
+
+def _show(path: Path) -> None:
+    """Open a browser where there is a screen; a terminal browser is not what is wanted."""
+    screen = sys.platform in ("darwin", "win32") or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )
+    if screen and sys.stdout.isatty() and not webbrowser.open(path.resolve().as_uri()):
+        note(f"open {path} in a browser")

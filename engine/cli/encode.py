@@ -1,18 +1,17 @@
 """``auralink encode``: a clip or camera into an ``.aic`` file."""
 
 import statistics
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from auralink.codecs.errors import InputError
-from auralink.codecs.frame import Frame
-from auralink.codecs.video.profiles import EncoderOptions
+from auralink.codecs.video.options import EncoderOptions
+from auralink.codecs.video.profiles import DEFAULT_PROFILE
 from auralink.codecs.video.protocol import Outcome, Wish
 from auralink.engine.cli import values
-from auralink.engine.cli.codec import DEFAULT_PROFILE, encoder_for, not_onto_itself
+from auralink.engine.cli.codec import encoder_for, not_onto_itself
 from auralink.engine.cli.terminal import (
     Facts,
     Json,
@@ -89,12 +88,10 @@ def _encode(
 ) -> Tally:
     """Encode all of a clip; a camera may be interrupted, that is how it ends."""
     tally = Tally()
-    frames = iter(clip)
-    first = next(frames)
-    encoder = encoder_for(profile, size=first.size, fps=clip.info.fps, options=options)
+    encoder = encoder_for(profile, fps=clip.info.fps, options=options)
     try:
         with progress("encoding", clip.info.frames, quiet=quiet) as bar:
-            for step in encode_frames(_with(first, frames), encoder, lambda _: wish):
+            for step in encode_frames(clip, encoder, lambda _: wish):
                 writer.write(step.coded.packets)
                 tally.add(step)
                 bar.advance(_detail(step, tally))
@@ -108,11 +105,6 @@ def _encode(
     finally:
         encoder.close()
     return tally
-
-
-def _with(first: Frame, rest: Iterator[Frame]) -> Iterator[Frame]:
-    yield first
-    yield from rest
 
 
 def _tell_partial(writer: AicWriter, tally: Tally) -> None:

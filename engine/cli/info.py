@@ -91,9 +91,7 @@ def _as_json(facts: StreamFacts) -> dict[str, object]:
         if not field.name.startswith("_")
     }
     return plain | {
-        "configs": [
-            asdict(config) | {"profile": config.profile.label} for config in facts.configs
-        ],
+        "configs": [asdict(config) | {"profile": config.profile.label} for config in facts.configs],
         "wire_bytes": facts.sections.wire,
         "duration_s": facts.duration_s,
         "bitrate_bps": facts.bitrate_bps,

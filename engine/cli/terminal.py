@@ -91,6 +91,10 @@ def kilobits(bits_per_second: float) -> str:
     return f"{bits_per_second / 1000:,.1f} kbit/s"
 
 
+def counted_bytes(count: int) -> str:
+    return f"{count / 1000:,.0f} kB" if count >= 10_000 else f"{count:,} B"
+
+
 def _plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)

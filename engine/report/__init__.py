@@ -1,0 +1,1 @@
+"""One HTML file with everything in it: pictures, plots, figures."""
