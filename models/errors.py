@@ -12,7 +12,10 @@ class UnknownModel(ModelError):
 
 
 class ManifestError(ModelError):
-    """`manifest.json` is missing or does not say what it must.  Who made the package is at fault."""
+    """`manifest.json` is missing or does not say what it must.
+
+    Who made the package is at fault.
+    """
 
 
 class DamagedModel(ModelError):

@@ -102,9 +102,7 @@ def read_checked(path: Path, sha256: str, size_bytes: int | None = None) -> byte
     return content
 
 
-def _check_ports(
-    kind: str, found: tuple[Port, ...], expected: tuple[TensorSpec, ...]
-) -> None:
+def _check_ports(kind: str, found: tuple[Port, ...], expected: tuple[TensorSpec, ...]) -> None:
     have = [(port.name, port.dtype, port.shape) for port in found]
     want = [(spec.name, spec.dtype, spec.shape) for spec in expected]
     if have != want:

@@ -21,7 +21,9 @@ Luma = npt.NDArray[np.uint8]  # (frames, height, width)
 PRESET = 8
 SVT_PARAMS = "pred-struct=1:rtc=1:lp=1:scd=0:keyint=-1:scm=1"
 FRAME_LIMIT = 64
-_FIELD = re.compile(r"\b(show_existing_frame|frame_type|base_q_idx|refresh_frame_flags)\b.* = (\d+)")
+_FIELD = re.compile(
+    r"\b(show_existing_frame|frame_type|base_q_idx|refresh_frame_flags)\b.* = (\d+)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

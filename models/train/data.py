@@ -16,7 +16,7 @@ import json
 import random
 import subprocess
 import sys
-import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -92,25 +92,31 @@ def read_index(folder: Path) -> list[Entry]:
     ]
 
 
-def prepare_all(paths: list[Path], folder: Path) -> None:
-    started = time.monotonic()
-    for path in paths:
-        if (folder / f"{path.stem}.json").exists():
-            continue
-        command = [sys.executable, "-m", "auralink.models.train.data", str(path), str(folder)]
-        for _ in range(ATTEMPTS):
-            try:
-                subprocess.run(command, check=True, timeout=CLIP_TIMEOUT_S)
-                break
-            except subprocess.SubprocessError as error:
-                print(f"{path.name}: {error}", flush=True)
-        print(f"{time.monotonic() - started:5.0f} s  {path.name}", flush=True)
+def prepare_all(paths: list[Path], folder: Path, jobs: int) -> None:
+    """Code what is not there yet, `jobs` clips at a time."""
+    missing = [path for path in paths if not (folder / f"{path.stem}.json").exists()]
+    with ThreadPoolExecutor(jobs) as pool:
+        for done, line in enumerate(pool.map(lambda path: _in_a_process(path, folder), missing)):
+            print(f"{done + 1}/{len(missing)} {line}", flush=True)
+
+
+def _in_a_process(path: Path, folder: Path) -> str:
+    command = [sys.executable, "-m", "auralink.models.train.data", str(path), str(folder)]
+    failures = []
+    for _ in range(ATTEMPTS):
+        try:
+            subprocess.run(command, check=True, timeout=CLIP_TIMEOUT_S)
+            break
+        except subprocess.SubprocessError as error:
+            failures.append(type(error).__name__)
+    return " ".join([path.name, *failures])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", type=Path, help="folder of training clips, or one clip")
     parser.add_argument("material", type=Path, help="folder to write")
+    parser.add_argument("--jobs", type=int, default=1, help="clips at a time")
     args = parser.parse_args()
     args.material.mkdir(parents=True, exist_ok=True)
     if args.clips.is_file():
@@ -118,7 +124,7 @@ def main() -> None:
         return
     paths = sorted(args.clips.glob("*.mp4"))
     random.Random(1).shuffle(paths)  # a stopped run leaves a mixed set
-    prepare_all(paths, args.material)
+    prepare_all(paths, args.material, args.jobs)
 
 
 if __name__ == "__main__":

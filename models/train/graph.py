@@ -66,6 +66,7 @@ class RestoreGraph:
         self._weights = {k: v.detach().cpu().float().numpy() for k, v in net.state_dict().items()}
         self._ranges = ranges
         self._graph = Graph()
+        self.ranged: list[str] = []  # activations whose range the 8-bit graph asks for
 
     def build(self) -> onnx.ModelProto:
         current, seen = self._inputs()
@@ -180,7 +181,14 @@ class RestoreGraph:
     # -- pieces ---------------------------------------------------------------------------------
 
     def _conv(
-        self, x: str, kernel: Array, bias: Array, name: str, *, relu: bool = False, ranged: bool = True
+        self,
+        x: str,
+        kernel: Array,
+        bias: Array,
+        name: str,
+        *,
+        relu: bool = False,
+        ranged: bool = True,
     ) -> str:
         g = self._graph
         if self._ranges is None:
@@ -195,6 +203,7 @@ class RestoreGraph:
 
     def _ranged(self, x: str, *, signed: bool) -> str:
         """Through 8 bits and back, in the 8-bit graph."""
+        self.ranged.append(x)
         if self._ranges is None:
             return x
         largest = self._ranges[x]

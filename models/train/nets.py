@@ -38,9 +38,9 @@ SIDE_GAIN = (1 / 64, 6.0, 1.0)
 class Shape:
     """What a network is built from; stored beside its weights."""
 
-    channels: int = 32
-    plain: int = 0  # convolutions between the stem and the residual blocks
-    blocks: int = 1
+    channels: int = 48
+    plain: int = 1  # convolutions between the stem and the residual blocks
+    blocks: int = 0
     hidden: int = 16
     picture: int = 10  # coefficients seen, in zigzag order, of the current picture
     change: int = 6  # and of the difference between the last output and it
@@ -78,7 +78,9 @@ class Restore(nn.Module):
         self.register_buffer("gain", torch.ones(shape.seen))
         self.register_buffer("side_centre", torch.tensor(SIDE_CENTRE), persistent=False)
         self.register_buffer("side_gain", torch.tensor(SIDE_GAIN), persistent=False)
-        self.side = nn.Sequential(nn.Linear(len(SIDE_CENTRE), 16), nn.ReLU(), nn.Linear(16, shape.seen))
+        self.side = nn.Sequential(
+            nn.Linear(len(SIDE_CENTRE), 16), nn.ReLU(), nn.Linear(16, shape.seen)
+        )
         self.stem = _conv(shape.seen + shape.hidden, shape.channels)
         self.plain = nn.ModuleList(
             _conv(shape.channels, shape.channels) for _ in range(shape.plain)

@@ -5,8 +5,9 @@ until its run ends; then it starts elsewhere and is marked fresh, which tells th
 its recurrent state.
 """
 
+import queue
 import random
-from collections.abc import Sequence
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,6 +148,19 @@ def _weight(entry: Entry) -> float:
     return share * min(entry.frames, 40)
 
 
-def batches_of(sampler: Sampler, count: int) -> Sequence[Batch]:
-    """The next few batches, at once."""
-    return [sampler.next() for _ in range(count)]
+class Prefetch:
+    """A sampler on a thread of its own, a few batches ahead of a device that would wait for it."""
+
+    AHEAD = 4
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self._ready: queue.Queue[Batch] = queue.Queue(self.AHEAD)
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def next(self) -> Batch:
+        return self._ready.get()
+
+    def _run(self) -> None:
+        while True:
+            self._ready.put(self._sampler.next())

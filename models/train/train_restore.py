@@ -23,8 +23,8 @@ from torch import Tensor
 
 from auralink.models.train import losses
 from auralink.models.train.nets import GRID, Restore, Shape
-from auralink.models.train.sampler import Batch, Material, Sampler
-from auralink.models.train.validate import Gain, validate
+from auralink.models.train.sampler import Batch, Material, Prefetch, Sampler
+from auralink.models.train.validate import TorchRestorer, validate
 
 CHECKPOINT = "checkpoint.pt"
 CURVE = "curve.json"
@@ -123,9 +123,7 @@ class Trainer:
         self.optimizer.step()
         keep = min(EMA_CEILING, self.progress.steps / (self.progress.steps + EMA_HALF))
         with torch.no_grad():
-            for mean, value in zip(
-                self.average.parameters(), self.net.parameters(), strict=True
-            ):
+            for mean, value in zip(self.average.parameters(), self.net.parameters(), strict=True):
                 mean.lerp_(value, 1 - keep)
 
     def _rate(self) -> float:
@@ -168,13 +166,15 @@ def load_network(folder: Path) -> tuple[Restore, Progress]:
 def train(trainer: Trainer, material: Material, folder: Path) -> None:
     """Until the schedule's minutes are over."""
     options = trainer.options
-    sampler = Sampler(
+    sampler: Sampler | Prefetch = Sampler(
         material,
         batch=options.batch,
         steps=options.steps,
         size=options.size,
         seed=options.seed + trainer.progress.steps,
     )
+    if trainer.device.type == "cuda":
+        sampler = Prefetch(sampler)
     if trainer.progress.steps == 0:
         trainer.condition([sampler.next() for _ in range(4)])
     state, recent = State(), [0.0, 0]
@@ -198,7 +198,7 @@ def train(trainer: Trainer, material: Material, folder: Path) -> None:
 
 
 def _report(trainer: Trainer, material: Material, loss: float) -> None:
-    gains: list[Gain] = validate(trainer.average, material, trainer.device)
+    gains = validate(TorchRestorer(trainer.average, trainer.device), material)
     progress = trainer.progress
     point: dict[str, object] = {
         "minutes": round(progress.seconds / 60, 2),
