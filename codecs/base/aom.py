@@ -20,9 +20,9 @@ from auralink.codecs.frame import Frame
 
 SPEEDS: Final = range(5, 10)  # cpu-used: 5 best and slowest, 9 fastest
 
-# Best of eleven sets tried on foreman, signerD and news (352x288, 480x360; speed 7, quantizers 30 to
-# 60, 57 frames): 1.7, 3.5 and 7.3 % fewer bits at equal SSIM than constant offsets of 14/5/0 and 19
-# for a key, which had been the best of three before.
+# Best of eleven sets tried on foreman, signerD and news (352x288, 480x360; speed 7, quantizers 30
+# to 60, 57 frames): 1.7, 3.5 and 7.3 % fewer bits at equal SSIM than constant offsets of 14/5/0 and
+# 19 for a key, which had been the best of three before.
 HIERARCHY: Final = Hierarchy(
     layers=PATTERN,
     offsets=(

@@ -10,10 +10,10 @@ one, are never stored: any of them may be dropped.  The ring of T0 pictures is l
 enough to be acknowledged is still there when a loss is reported: 28 frames.
 
 Measured on foreman and signerD (352x288, 480x360; libaom 3.13, speed 6, three quantizers, 65
-frames, one set of layer quantizers), bits at equal SSIM against storing T2 too and letting T1 build on it: -0.2 and -4.2 %.
-Letting T2 build on T2 only changes nothing (0.0 and +0.2 %); a third reference -0.6 and -0.7 % for
-a sixth more time; the slower layer first, instead of the newest, +2.4 and +0.5 %; without the
-older of the two references +1.5 and +3.8 %.
+frames, one set of layer quantizers), bits at equal SSIM against storing T2 too and letting T1 build
+on it: -0.2 and -4.2 %.  Letting T2 build on T2 only changes nothing (0.0 and +0.2 %); a third
+reference -0.6 and -0.7 % for a sixth more time; the slower layer first, instead of the newest, +2.4
+and +0.5 %; without the older of the two references +1.5 and +3.8 %.
 
 This is pure bookkeeping; it touches no encoder.
 """
