@@ -7,40 +7,37 @@
 ``FOLDER`` holds the training clips only; nothing a benchmark measures belongs there.  Each clip
 becomes one ``.npy`` of luma, ``uint8 (1 + codings, frames, height, width)``: the source, then each
 coding upscaled to the source's size, sides cut to multiples of 4; and one ``.json`` that says what
-each coding is.  Clips that are there already are kept.  A clip has a process of its own: FFmpeg's
-log callback, which the header tracer needs, now and then meets an encoder thread and hangs.
+each coding is.  Clips that are there already are kept.
 """
 
 import argparse
 import json
+import multiprocessing
 import random
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
-from auralink.models.train.coding import Clip, code, load, luma_of
+from auralink.models.train.coding import Clip, Quality, code, load
 
-CLIP_TIMEOUT_S = 120
-ATTEMPTS = 3
 SMALLEST_SIDE = 128
 FEWEST_FRAMES = 12
-# A sender goes below full size only when CRF 63 there is still too dear, so the small sizes are
-# used from about CRF 40 up; the finer ones teach the network to leave good pictures alone.
-QUALITIES = {
-    Fraction(1, 2): (36, 42, 47, 51, 55, 59, 63),
-    Fraction(2, 3): (42, 47, 51, 55, 59, 63),
-}
+SCREENS = ("screen_", "ui_")
+CODINGS = 3  # of each clip at each scale; one of a screen
+# A sender goes below full size only when the coarsest quantizer there is still too dear, and then
+# codes the small size with about the same one: the coarse end counts.  The finer ones teach the
+# network to leave good pictures alone.
+QUANTIZERS = {0.5: (38, 44, 50, 55, 58, 61, 63), 2 / 3: (44, 50, 55, 58, 61, 63)}
+STRENGTHS = (1.0, 1.0, 0.6, 0.3, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coding:
     scale: float  # base height over picture height
-    crf: int
+    top: int  # quantizer of the top layer, 1..63
+    strength: float  # of the layer offsets
     quantizer: list[int]  # base_q_idx of each frame
     reference: list[bool]
 
@@ -62,16 +59,18 @@ def prepare(clip: Clip, folder: Path) -> None:
     width, height = (side & ~3 for side in clip.size)
     if min(width, height) < SMALLEST_SIDE or len(clip.frames) < FEWEST_FRAMES:
         return
-    per_scale = 1 if clip.name.startswith(("screen_", "ui_")) else 3
-    rows, codings = [luma_of(clip.frames)], []
-    for scale, qualities in QUALITIES.items():
-        for crf in chance.sample(qualities, per_scale):
-            coded = code(clip, scale, crf)
+    screen = clip.name.startswith(SCREENS)
+    rows, codings = [np.stack([frame.y for frame in clip.frames])], []
+    for scale, quantizers in QUANTIZERS.items():
+        for top in chance.sample(quantizers, 1 if screen else CODINGS):
+            quality = Quality(quantizer=top, strength=chance.choice(STRENGTHS))
+            coded = code(clip, scale, quality, screen=screen)
             rows.append(coded.luma)
             codings.append(
                 Coding(
-                    scale=float(scale),
-                    crf=crf,
+                    scale=scale,
+                    top=top,
+                    strength=quality.strength,
                     quantizer=coded.quantizer,
                     reference=coded.reference,
                 )
@@ -95,21 +94,15 @@ def read_index(folder: Path) -> list[Entry]:
 def prepare_all(paths: list[Path], folder: Path, jobs: int) -> None:
     """Code what is not there yet, `jobs` clips at a time."""
     missing = [path for path in paths if not (folder / f"{path.stem}.json").exists()]
-    with ThreadPoolExecutor(jobs) as pool:
-        for done, line in enumerate(pool.map(lambda path: _in_a_process(path, folder), missing)):
-            print(f"{done + 1}/{len(missing)} {line}", flush=True)
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        running = {pool.submit(_load_and_prepare, path, folder): path for path in missing}
+        for done, future in enumerate(as_completed(running), 1):
+            error = future.exception()
+            print(f"{done}/{len(missing)} {running[future].name} {error or ''}", flush=True)
 
 
-def _in_a_process(path: Path, folder: Path) -> str:
-    command = [sys.executable, "-m", "auralink.models.train.data", str(path), str(folder)]
-    failures = []
-    for _ in range(ATTEMPTS):
-        try:
-            subprocess.run(command, check=True, timeout=CLIP_TIMEOUT_S)
-            break
-        except subprocess.SubprocessError as error:
-            failures.append(type(error).__name__)
-    return " ".join([path.name, *failures])
+def _load_and_prepare(path: Path, folder: Path) -> None:
+    prepare(load(path), folder)
 
 
 def main() -> None:
@@ -120,7 +113,7 @@ def main() -> None:
     args = parser.parse_args()
     args.material.mkdir(parents=True, exist_ok=True)
     if args.clips.is_file():
-        prepare(load(args.clips), args.material)
+        _load_and_prepare(args.clips, args.material)
         return
     paths = sorted(args.clips.glob("*.mp4"))
     random.Random(1).shuffle(paths)  # a stopped run leaves a mixed set

@@ -30,7 +30,7 @@ from auralink.models.runtime import OnnxNetworks
 from auralink.models.store import BUNDLED, Model
 from auralink.models.train import coding, losses
 from auralink.models.train.calibrate import activation_ranges
-from auralink.models.train.data import QUALITIES
+from auralink.models.train.data import QUANTIZERS, STRENGTHS
 from auralink.models.train.golden_clip import golden_clip
 from auralink.models.train.graph import OPSET, RestoreGraph
 from auralink.models.train.nets import SPAN, Restore
@@ -133,9 +133,10 @@ def _record(
             "gains": gains,
         },
         "material": {
-            "coder": f"SVT-AV1 preset {coding.PRESET}, {coding.SVT_PARAMS}",
-            "crf": {f"{float(scale):.3f}": crfs for scale, crfs in QUALITIES.items()},
-            "upscaling": "swscale, Lanczos",
+            "coder": f"our base encoder, SVT-AV1 preset {coding.PRESET}, 3 quantizers per scale",
+            "quantizers": {f"{scale:.3f}": values for scale, values in QUANTIZERS.items()},
+            "strengths": STRENGTHS,
+            "scaling": "Lanczos both ways",
             "frames_per_clip": coding.FRAME_LIMIT,
             "clips": [entry.name for entry in material.training()],
         },

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from auralink.models.train.data import Coding, Entry, read_index
+from auralink.models.train.data import SCREENS, Coding, Entry, read_index
 from auralink.models.train.nets import side_inputs
 
 # Scenes kept for validation, whole: no clip whose name starts so is trained on.
@@ -144,7 +144,7 @@ def _turn(pixels: np.ndarray, chance: random.Random) -> np.ndarray:
 
 def _weight(entry: Entry) -> float:
     """Drawn screens are coded at full size by any sensible sender: few of them are enough."""
-    share = 0.3 if entry.name.startswith(("screen_", "ui_")) else 1.0
+    share = 0.3 if entry.name.startswith(SCREENS) else 1.0
     return share * min(entry.frames, 40)
 
 
