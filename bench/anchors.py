@@ -24,11 +24,12 @@ from auralink.codecs.errors import InputError
 MakeRecipe: TypeAlias = Callable[[Clip], Recipe]
 MakeSubject: TypeAlias = Callable[[], Subject]
 
-# Engine scale 63 (coarsest) to 1.  Each row spans about the qualities that VP8 has from 63 to 10.
-AV1_QUANTIZERS: Final = (63, 57, 50, 43, 35, 27)
-_VP9_QUANTIZERS: Final = (63, 56, 48, 40, 31, 22)
-_VP8_QUANTIZERS: Final = (63, 53, 42, 31, 20, 10)
-_H264_QUANTIZERS: Final = (56, 51, 46, 41, 36, 30)  # CRF 45 to 24
+# Engine scale 63 (coarsest) to 1.  Each row spans about the qualities that VP8 has from 63, the
+# least it can do, to 20, where it looks clean: beyond that no call spends its bits.
+AV1_QUANTIZERS: Final = (63, 57, 51, 45, 38, 31)
+_VP9_QUANTIZERS: Final = (63, 56, 49, 41, 33, 25)
+_VP8_QUANTIZERS: Final = (63, 55, 46, 37, 28, 20)
+_H264_QUANTIZERS: Final = (56, 51, 46, 42, 37, 32)  # CRF 45 to 26
 RATE_POINTS: Final = 6
 _MOST_DOUBLINGS: Final = 3
 _PROBE_STEP: Final = 8  # frames between those looked at to choose rates
