@@ -122,19 +122,21 @@ class BaseLayerEncoder:
     def _code(
         self, frame: Frame, wish: Wish, stream: _Stream, repair: Repair, *, key: bool
     ) -> Coded:
-        plan = self._plan(frame, wish, stream, key=key)
+        plan = self._plan(frame, wish, stream, key=key, repaired=repair.needed)
         if plan is not None and plan.drop:
             return Coded(outcome=Outcome.DROPPED_BACKLOG)
         picture = self._scale(frame, stream.base)
         unit = self._code_base(picture, wish, repair, plan, key=key)
         if plan is not None and unit.key:
             unit, plan = self._fit_key(picture, wish, stream, unit, plan)
-        return self._finish(frame, wish, stream, repair, unit, key_wanted=key)
+        return self._finish(frame, wish, stream, repair, unit)
 
-    def _plan(self, frame: Frame, wish: Wish, stream: _Stream, *, key: bool) -> Plan | None:
+    def _plan(
+        self, frame: Frame, wish: Wish, stream: _Stream, *, key: bool, repaired: bool
+    ) -> Plan | None:
         if stream.rate is None or wish.bitrate_bps is None:
             return None
-        return stream.rate.plan(frame.pts_us, wish.bitrate_bps, key=key)
+        return stream.rate.plan(frame.pts_us, wish.bitrate_bps, key=key, restart=repaired)
 
     def _scale(self, frame: Frame, base: tuple[int, int]) -> Frame:
         return pad(self._resampler.resize(frame, *base), *coded_size(base))
@@ -184,8 +186,6 @@ class BaseLayerEncoder:
         stream: _Stream,
         repair: Repair,
         coded: BaseUnit,
-        *,
-        key_wanted: bool,
     ) -> Coded:
         config = self._config(frame, stream) if coded.key else None
         payload = strip(coded.data) if self._profile.base_codec == "av1" else coded.data
@@ -204,7 +204,7 @@ class BaseLayerEncoder:
         size = sum(map(len, packets))
         parity_bytes = sum(map(len, parity))
         if stream.rate is not None and wish.bitrate_bps is not None:
-            stream.rate.coded(size * 8, coded.quantizer, key=coded.key)
+            stream.rate.coded(size * 8, coded.quantizer, key=coded.key, layer=coded.layer)
             stream.rate.extra(parity_bytes * 8)
             stream.ladder.observe(frame.pts_us, stream.rate.wanted)
         self._repair.sent(self._number, key=coded.key, repair=repair.needed)

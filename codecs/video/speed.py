@@ -10,15 +10,15 @@ from typing import Final
 
 # ms per megapixel on one core of the reference machine (bench/results/speed.json), people clips.
 NOMINAL_MS: Final[Mapping[int, float]] = {
-    4: 165.0,
-    5: 120.0,
-    6: 80.0,
-    7: 52.0,
-    8: 27.0,
-    9: 20.0,
-    10: 13.5,
-    11: 11.0,
-    12: 8.0,
+    3: 220.0,
+    4: 108.0,
+    5: 80.0,
+    6: 63.0,
+    7: 46.0,
+    8: 33.0,
+    9: 23.0,
+    10: 19.0,
+    11: 12.0,
 }
 # Palette search and intra block copy, by preset: measured between 1.3 and 3.
 SCREEN_FACTOR: Final = 2.0

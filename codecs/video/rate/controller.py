@@ -66,9 +66,11 @@ def largest_share(interval_s: float, period: int) -> float:
     A 2 s window holds now one more, now one fewer of these frames; the difference must stay
     within `_WAVE` of the window's bits.
     """
+    if period == 1:
+        return 1.0
     frames = max(period, round(_WINDOW_S / interval_s))
     rest = frames % period / period
-    if not rest or period == 1:
+    if not rest:
         return _LARGEST_SHARE
     # With share s a lowest-layer frame takes s*period means, each other (1-s)*period/(period-1).
     # One frame more or less than the mean count moves the window by (s*period - other) means.
@@ -104,8 +106,14 @@ class RateController:
         """Seconds that the target rate needs to drain what was coded."""
         return self._debt.delay_s(self._target_bps)
 
-    def plan(self, pts_us: int, target_bps: int, *, key: bool) -> Plan:
-        """Decide on the frame captured at ``pts_us``."""
+    def plan(self, pts_us: int, target_bps: int, *, key: bool, restart: bool = False) -> Plan:
+        """Decide on the frame captured at ``pts_us``.
+
+        Args:
+            restart: the hierarchy starts over with this frame though it is no key (a repair).
+        """
+        if restart:
+            self._position = 0
         self._target_bps = target_bps
         self._debt.advance(pts_us, target_bps)
         if key or self._stream is None:
@@ -116,13 +124,19 @@ class RateController:
         layer = self._hierarchy.layer(self._position)
         return Plan(quantizer=clip_quantizer(self._quantizers(stream)[layer]))
 
-    def coded(self, bits: int, quantizer: int, *, key: bool) -> None:
-        """Learn what the planned frame took; all its bits on the wire count."""
+    def coded(self, bits: int, quantizer: int, *, key: bool, layer: int) -> None:
+        """Learn what the planned frame took; all its bits on the wire count.
+
+        Args:
+            layer: what the engine made it; layer 0 out of turn means that it started over.
+        """
         if key:
             self._position = 0
             self._recent.clear()
+        elif layer != self._hierarchy.layer(self._position):
+            self._position = self._hierarchy.layers.index(layer)
         self._recent.append(quantizer)
-        kind = KEY if key else self._hierarchy.layer(self._position)
+        kind = KEY if key else layer
         self._model.observe(kind, quantizer, bits)
         self._debt.add(bits)
         self._position += 1

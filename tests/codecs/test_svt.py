@@ -1,0 +1,144 @@
+"""SVT-AV1 under per-frame control, on the real library."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from auralink.codecs.base.dav1d import Dav1dDecoder
+from auralink.codecs.base.protocol import BaseUnit, Order
+from auralink.codecs.base.svt import HIERARCHY, SvtAv1
+from auralink.codecs.errors import EncoderError
+
+from .pictures import moving, psnr
+
+SIZE = (176, 144)
+
+
+def code(
+    count: int, *, quantizers: list[int] | None = None, keys: set[int] = frozenset()
+) -> list[BaseUnit]:  # type: ignore[assignment]
+    encoder = SvtAv1(SIZE, 30, preset=10, realtime=True)
+    try:
+        return [
+            encoder.encode(
+                moving(i, SIZE),
+                Order(
+                    number=i,
+                    quantizer=quantizers[i] if quantizers else 40,
+                    exact=quantizers is not None,
+                    key=i in keys,
+                ),
+            )
+            for i in range(count)
+        ]
+    finally:
+        encoder.close()
+
+
+def decode(units: list[BaseUnit]) -> list[object]:
+    decoder = Dav1dDecoder()
+    return [decoder.decode(unit.data, 0).y.tobytes() for unit in units]
+
+
+def test_gives_one_decodable_unit_per_frame() -> None:
+    decoder = Dav1dDecoder()
+
+    for number, unit in enumerate(code(20)):
+        assert psnr(decoder.decode(unit.data, 0).y, moving(number, SIZE).y) > 28
+
+
+def test_uses_exactly_the_quantizer_of_each_frame() -> None:
+    quantizers = [30, 50, 40, 63, 20, 20, 60, 35, 45]
+
+    units = code(len(quantizers), quantizers=quantizers)
+
+    assert [unit.quantizer for unit in units] == quantizers
+    assert len(units[3].data) < len(units[4].data)
+
+
+def test_offsets_follow_the_hierarchy_unless_told_exactly() -> None:
+    units = code(9)
+
+    assert [unit.layer for unit in units] == [0, 3, 2, 3, 1, 3, 2, 3, 0]
+    assert units[1].quantizer == 40
+    assert units[0].quantizer < units[8].quantizer < units[4].quantizer < units[2].quantizer < 40
+
+
+def test_every_second_frame_may_be_dropped_without_a_trace() -> None:
+    units = code(18)
+    kept = [unit for unit in units if unit.reference]
+
+    assert len(kept) == 9
+    whole = dict(zip((unit.number for unit in units), decode(units), strict=True))
+    thinned = dict(zip((unit.number for unit in kept), decode(kept), strict=True))
+    assert all(thinned[number] == whole[number] for number in thinned)
+
+
+def test_depends_on_the_reference_unit_before() -> None:
+    units = code(12, keys={6})
+
+    assert units[6].key
+    assert units[6].depends == ()
+    assert [unit.depends for unit in units[7:]] == [(6,), (6,), (8,), (8,), (10,)]
+
+
+def test_changes_size_at_a_key_only() -> None:
+    encoder = SvtAv1(SIZE, 30, preset=10)
+    encoder.encode(moving(0, SIZE), Order(number=0))
+
+    unit = encoder.encode(moving(1, (96, 64)), Order(number=1, key=True))
+    assert Dav1dDecoder().decode(unit.data, 0).size == (96, 64)
+    with pytest.raises(EncoderError, match="at a key only"):
+        encoder.encode(moving(2, SIZE), Order(number=2))
+    encoder.close()
+
+
+def test_is_dead_after_close_and_says_so() -> None:
+    encoder = SvtAv1(SIZE, 30, preset=10)
+    encoder.close()
+    encoder.close()
+
+    with pytest.raises(EncoderError, match="open a new one"):
+        encoder.encode(moving(0, SIZE), Order(number=0))
+
+
+SCHEDULING = """
+import os, sys
+from auralink.codecs.base import svt
+from auralink.codecs.base.protocol import Order
+from auralink.codecs.base.scheduling import policies
+from auralink.codecs.frame import blank
+if sys.argv[1] == "unguarded":
+    from contextlib import nullcontext
+    svt.keep_scheduling = nullcontext
+encoder = svt.SvtAv1((64, 64), 30, preset=10)
+encoder.encode(blank(64, 64), Order(number=0))
+print(sum(policy != os.SCHED_OTHER for policy in policies().values()))
+"""
+
+
+@pytest.mark.parametrize("guard", ["guarded", "unguarded"])
+def test_no_thread_becomes_a_real_time_one(guard: str) -> None:
+    """Without the guard root's threads do: the test would notice if it stopped working."""
+    run = [sys.executable, "-c", SCHEDULING, guard]
+    found = int(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+
+    if guard == "guarded":
+        assert found == 0
+    elif os.geteuid() == 0 and _may_be_real_time():
+        assert found > 0
+
+
+def _may_be_real_time() -> bool:
+    """CAP_SYS_NICE may be missing even for root, in a container."""
+    probe = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))"
+    return (
+        subprocess.run([sys.executable, "-c", probe], capture_output=True, check=False).returncode
+        == 0
+    )
+
+
+def test_top_layer_is_the_last_of_the_hierarchy() -> None:
+    assert HIERARCHY.top == 3
