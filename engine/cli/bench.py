@@ -1,30 +1,42 @@
 """``auralink bench``: hand over to the measurements, which lie above the engine.
 
-The engine must not import `auralink.bench`; so it is found by name, when asked for.
+The engine must not import `auralink.bench`; so a measurement is found by name, when asked for.
 """
 
 import importlib
-from typing import Any, Final
+import sys
+from typing import Annotated, Any, Final
 
 import typer
 
 from auralink.codecs.errors import UnsupportedError
+from auralink.engine.cli.terminal import out
+from auralink.engine.cli.values import known_name
 
 PASS_ON: Final[dict[str, Any]] = {
     "allow_extra_args": True,
     "ignore_unknown_options": True,
-    "help_option_names": [],
 }
-_MODULE: Final = "auralink.bench.cli"
+MEASUREMENTS: Final = ("rd", "speed", "rate", "loss")
 
 
-def bench(context: typer.Context) -> int:
-    """Measure: rd, speed, rate, loss ([bold]auralink bench rd --help[/])."""
+def bench(
+    context: typer.Context,
+    what: Annotated[str | None, typer.Argument(metavar="rd|speed|rate|loss")] = None,
+    help: Annotated[bool, typer.Option("--help", "-h", help="Of the measurement.")] = False,  # noqa: A002
+) -> int:
+    """Measure: rate and quality, speed, rate control, loss.  More options: [bold]bench rd -h[/]."""
+    if what is None:
+        out().print(context.get_help())
+        return 0 if help else 2
+    name = known_name("measurement", what, MEASUREMENTS)
     try:
-        module = importlib.import_module(_MODULE)
+        module = importlib.import_module(f"auralink.bench.{name}")
     except ModuleNotFoundError as missing:
-        error = UnsupportedError(f"measurements are not installed: {missing}")
-        error.add_note("install the extra: pip install 'auralink-aic[bench]'")
+        error = UnsupportedError(f"bench {name} cannot run: {missing}")
+        error.add_note("install what measuring needs: pip install 'auralink-aic[bench]'")
         raise error from missing
-    result = module.run(list(context.args))
-    return result if isinstance(result, int) else 0
+    words = [*context.args, *(["--help"] if help else [])]
+    sys.argv[0] = f"auralink bench {name}"  # for its own usage lines
+    code: int = module.main(words)
+    return code

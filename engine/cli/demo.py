@@ -130,7 +130,6 @@ def _run(
     return conclude(
         settings,
         clip=Path(settings.clip).name if settings.clip else f"signer.mp4 ({SAMPLE_CREDIT})",
-        encoder=str(getattr(encoder, "name", settings.profile)),
         source=source,
         fps=fps,
         log=log,
@@ -173,7 +172,13 @@ def _call(
 
 def _table(now: Snapshot, settings: DemoSettings) -> Table:
     """The last second in numbers."""
-    table = Table(title=f"{now.at_s:5.1f} s", box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table = Table(
+        title=f"{now.at_s:4.1f} s  {now.call.encoder}",
+        title_justify="left",
+        box=None,
+        padding=(0, 3, 0, 0),
+        header_style="dim",
+    )
     for column in ("kbit/s", "fps", "encode", "decode", "latency", "quantizer", "base"):
         table.add_column(column, justify="right")
     table.add_row(
@@ -186,7 +191,7 @@ def _table(now: Snapshot, settings: DemoSettings) -> Table:
         "{}x{}".format(*now.base_size),
     )
     table.add_row()
-    link = now.link
+    call = now.call
     table.add_row(
         *(
             f"[dim]{name}[/]"
@@ -194,10 +199,10 @@ def _table(now: Snapshot, settings: DemoSettings) -> Table:
         )
     )
     table.add_row(
-        f"{link.there.lost} of {link.there.sent}",
-        f"{link.received.recovered}",
+        f"{call.there.lost} of {call.there.sent}",
+        f"{call.received.recovered}",
         f"{now.parity:.0%}",
-        f"{link.queued_ms:.0f} ms",
+        f"{call.queued_ms:.0f} ms",
         f"{now.keys}",
         f"{now.frozen}",
         f"{now.dropped}",
@@ -210,7 +215,7 @@ def _sent_bps(log: Log, source: Sequence[Frame]) -> float:
 
 
 def _facts(results: Results, path: Path) -> list[tuple[str, str]]:
-    aic, vp8, there = results.aic, results.vp8, results.last.link.there
+    aic, vp8, there = results.aic, results.vp8, results.last.call.there
     facts = [
         (
             "AIC",

@@ -39,7 +39,7 @@ def encode(
     ] = None,
     frames: Annotated[int | None, typer.Option(min=1, help="Stop after as many frames.")] = None,
     size: Annotated[
-        tuple[int, int] | None,
+        values.Size | None,
         typer.Option(parser=values.picture_size, metavar="WxH", help="Scale the source first."),
     ] = None,
     fps: Annotated[
@@ -67,7 +67,7 @@ def encode(
     not_onto_itself(source, target)
     options = EncoderOptions(preset=preset, screen=screen, quantizer=quality or 40)
     wish = Wish(bitrate_bps=bitrate, parity=parity)
-    read = ReadOptions(frames=frames, size=size, fps=fps)
+    read = ReadOptions(frames=frames, size=size.pair if size else None, fps=fps)
     with Clip(source, read) as clip, AicWriter(target) as writer:
         tally = _encode(clip, writer, profile, options, wish, quiet=json)
     if json:

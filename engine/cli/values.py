@@ -7,6 +7,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import typer
 
@@ -42,15 +43,27 @@ def share(given: str | float) -> float:
     return value
 
 
-def picture_size(text: str) -> tuple[int, int]:
-    """``640x360`` as (width, height)."""
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Of a picture.  (An option whose type is a tuple would want two words.)"""
+
+    width: int
+    height: int
+
+    @property
+    def pair(self) -> tuple[int, int]:
+        return self.width, self.height
+
+
+def picture_size(text: str) -> Size:
+    """``640x360``."""
     match = re.fullmatch(r"(\d{1,5})\s*[x×*]\s*(\d{1,5})", text.strip(), re.IGNORECASE)
     if match is None:
         raise typer.BadParameter(f"{text!r} is no picture size: write 640x360")
     width, height = int(match[1]), int(match[2])
     if not (1 <= width <= 4096 and 1 <= height <= 4096 and width * height <= 4096 * 2304):
         raise typer.BadParameter(f"{text!r}: sizes from 1x1 to 4096x2304 are possible")
-    return width, height
+    return Size(width, height)
 
 
 def frame_rate(text: str) -> float:

@@ -69,9 +69,10 @@ class Played:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkState:
-    """The link and the receiver at a moment."""
+class CallState:
+    """Both ends and the link at a moment."""
 
+    encoder: str  # library, version and preset in use
     there: LinkCounts
     queued_ms: float
     received: Statistics
@@ -145,9 +146,10 @@ class Call:
         self._report(now())
         return played
 
-    def state(self) -> LinkState:
+    def state(self) -> CallState:
         with self._lock:
-            return LinkState(
+            return CallState(
+                encoder=str(getattr(self._encoder, "name", "")),
                 there=self._there.counts,
                 queued_ms=self._there.queued_ms,
                 received=self._receiver.statistics(),

@@ -1,5 +1,6 @@
 """The report of a demo as a page."""
 
+import os
 import platform
 from collections.abc import Sequence
 from importlib import metadata
@@ -161,8 +162,8 @@ def _latency_figure(results: Results) -> Figure:
 
 
 def _facts(results: Results, command: str) -> list[tuple[str, str]]:
-    settings, link, last = results.settings, results.last.link.there, results.last
-    received = results.last.link.received
+    settings, link, last = results.settings, results.last.call.there, results.last
+    received = results.last.call.received
     loss = "random" if settings.burst is None else f"in bursts of {settings.burst:g}"
     outcomes = ", ".join(
         f"{count} {name.replace('_', ' ')}" for name, count in results.outcomes.items() if count
@@ -175,7 +176,7 @@ def _facts(results: Results, command: str) -> list[tuple[str, str]]:
             f"{_kbits(settings.rate_bps)}, {settings.delay_ms:g} ms one way + up to "
             f"{settings.jitter_ms:g} ms, {settings.loss:.1%} loss, {loss}",
         ),
-        ("encoder", results.encoder),
+        ("encoder", results.last.call.encoder),
         ("frames", f"{outcomes}{late}; {last.keys} key"),
         (
             "packets",
@@ -195,14 +196,8 @@ def _facts(results: Results, command: str) -> list[tuple[str, str]]:
             "latency",
             f"{results.latency_ms.median:.0f} ms, 95 % within {results.latency_ms.p95:.0f} ms",
         ),
-        (
-            "machine",
-            f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}",
-        ),
-        (
-            "versions",
-            ", ".join(f"{name} {metadata.version(name)}" for name in ("auralink-aic", "av")),
-        ),
+        ("machine", f"{platform.machine()}, {platform.system()}, {os.cpu_count()} cores"),
+        ("versions", _versions()),
     ]
 
 

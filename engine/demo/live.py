@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar, final
 
 from auralink.codecs.frame import Frame
 from auralink.codecs.video.protocol import Kind, Outcome
-from auralink.engine.demo.call import Call, LinkState, Played, Sent, is_new
+from auralink.engine.demo.call import Call, CallState, Played, Sent, is_new
 
 TICK_S: Final = 0.004  # how often arrivals are looked for
 LOOK_EVERY_S: Final = 0.1
@@ -46,7 +46,7 @@ class Snapshot:
     frozen: int
     skipped: int
     dropped: int
-    link: LinkState
+    call: CallState
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Log:
     played: list[Played] = field(default_factory=list)
     late: int = 0  # frames dropped before encoding
 
-    def at(self, now_us: int, link: LinkState) -> Snapshot:
+    def at(self, now_us: int, call: CallState) -> Snapshot:
         since = now_us - WINDOW_US
         sent = list(_tail(self.sent, since))
         played = [item for item in _tail(self.played, since) if is_new(item)]
@@ -81,7 +81,7 @@ class Log:
             frozen=sum(not is_new(item) for item in self.played),
             skipped=outcomes.count(Outcome.SKIPPED),
             dropped=self.late + sum(outcome in DROPPED for outcome in outcomes),
-            link=link,
+            call=call,
         )
 
 

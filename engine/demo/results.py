@@ -52,7 +52,6 @@ class Saving:
 class Results:
     settings: DemoSettings
     clip: str
-    encoder: str
     source: Sequence[Frame] = field(repr=False)
     fps: float
     aic: Side
@@ -73,7 +72,7 @@ class Results:
         return {
             "settings": asdict(self.settings),
             "clip": self.clip,
-            "encoder": self.encoder,
+            "encoder": self.last.call.encoder,
             "frames": len(self.source),
             "size": list(self.source[0].size),
             "fps": self.fps,
@@ -83,8 +82,8 @@ class Results:
             "late": self.late,
             "keys": self.last.keys,
             "restored": self.restored,
-            "packets": asdict(self.last.link.there),
-            "receiver": asdict(self.last.link.received),
+            "packets": asdict(self.last.call.there),
+            "receiver": asdict(self.last.call.received),
             "encode_ms": asdict(self.encode_ms),
             "decode_ms": asdict(self.decode_ms),
             "latency_ms": asdict(self.latency_ms),
@@ -99,7 +98,6 @@ def conclude(
     settings: DemoSettings,
     *,
     clip: str,
-    encoder: str,
     source: Sequence[Frame],
     fps: float,
     log: Log,
@@ -120,7 +118,6 @@ def conclude(
     return Results(
         settings=settings,
         clip=clip,
-        encoder=encoder,
         source=source,
         fps=fps,
         aic=Side(

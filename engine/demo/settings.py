@@ -12,7 +12,7 @@ ENCODER_SHARE: Final = 0.9  # of the link, so that its queue stays short
 QUEUE_MS: Final = 300.0
 # The viewer shows frames this long after capture, the link's own delay apart: room for a key
 # frame's packets on a thin link, and for one repair.
-PLAYOUT_MS: Final = 250.0
+PLAYOUT_MS: Final = 300.0
 SAMPLE_CREDIT: Final = (
     "sample: Intel IoT DevKit sample videos, CC BY 4.0, cut and re-encoded; partly known to the "
     "trained networks"

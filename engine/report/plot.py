@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 WIDTH: Final = 620
 HEIGHT: Final = 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 14, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 34, 44
 _TICKS: Final = 5
 
 Tone: TypeAlias = Literal["aic", "vp8", "plain"]
@@ -139,12 +139,12 @@ def _curve(line: Line, xs: _Scale, ys: _Scale) -> str:
 
 
 def _legend(lines: Sequence[Line]) -> list[str]:
-    parts, at = [], float(_LEFT + 10)
+    parts, at = [], float(_LEFT)
     for line in lines:
         dashed = " dashed" if line.dashed else ""
         parts.append(
-            f'<path class="line {line.tone}{dashed}" d="M{at} {_TOP + 8}h18"/>'
-            f'<text class="legend" x="{at + 24}" y="{_TOP + 12}">{escape(line.label)}</text>'
+            f'<path class="line {line.tone}{dashed}" d="M{at:g} 14h18"/>'
+            f'<text class="legend" x="{at + 24:g}" y="18">{escape(line.label)}</text>'
         )
         at += 42 + 6.4 * len(line.label)
     return parts

@@ -12,7 +12,8 @@ from auralink.codecs.base.pyav_frames import to_av
 from auralink.codecs.frame import Frame, Plane, pad
 
 # Visually lossless: what is seen is the codec under test, not the one that carries it here.
-_OPTIONS: Final = {"preset": "veryfast", "crf": "15", "movflags": "+faststart", "bf": "0"}
+# Key frames every half second or so: seeking must not take long.
+_OPTIONS: Final = {"preset": "veryfast", "crf": "15", "bf": "0", "g": "15"}
 _CLOCK_HZ: Final = 90_000
 
 
