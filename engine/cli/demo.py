@@ -32,11 +32,11 @@ from auralink.engine.cli.terminal import (
     progress,
 )
 from auralink.engine.demo import anchor
-from auralink.engine.demo.call import Call
 from auralink.engine.demo.document import document
 from auralink.engine.demo.live import LiveCall, Log, Snapshot
 from auralink.engine.demo.results import Results, conclude
 from auralink.engine.demo.settings import SAMPLE_CREDIT, DemoSettings, sample
+from auralink.engine.link.call import Call
 from auralink.engine.media.reader import Clip, ReadOptions
 from auralink.engine.report.page import render
 

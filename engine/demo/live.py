@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeVar, final
 
 from auralink.codecs.frame import Frame
 from auralink.codecs.video.protocol import Kind, Outcome
-from auralink.engine.demo.call import Call, CallState, Played, Sent, is_new
+from auralink.engine.link.call import Call, CallState, Played, Sent, is_new
 
 TICK_S: Final = 0.004  # how often arrivals are looked for
 LOOK_EVERY_S: Final = 0.1

@@ -9,7 +9,7 @@ from typing import Any
 
 from auralink.codecs.frame import Frame, blank
 from auralink.codecs.resample import Resampler
-from auralink.engine.demo.call import Played, is_new
+from auralink.engine.link.call import Played, is_new
 
 _TOLERANCE_US = 1000  # capture times lose fractions of a millisecond on the wire
 

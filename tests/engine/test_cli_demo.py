@@ -14,10 +14,10 @@ from auralink.codecs.video.profiles import open_decoder, open_encoder
 from auralink.codecs.video.protocol import Outcome, Picture, Status
 from auralink.engine.cli.main import run
 from auralink.engine.demo.anchor import duration_s, vp8, vp8_at_bits
-from auralink.engine.demo.call import Call, Played, Sent, is_new
 from auralink.engine.demo.live import LiveCall
 from auralink.engine.demo.screen import on_screen
 from auralink.engine.demo.settings import DemoSettings, sample
+from auralink.engine.link.call import Call, Played, Sent, is_new
 from auralink.engine.link.netem import LinkSettings
 from auralink.engine.report.plot import Axis, Line, plot
 
