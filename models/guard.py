@@ -54,6 +54,6 @@ def judge(
     if not (low <= smallest and largest <= high and np.isfinite(largest - smallest)):
         return Fault.RANGE
     difference = np.maximum(luma, base) - np.minimum(luma, base)
-    if float(difference.mean()) > MAX_MEAN_DIFFERENCE:
+    if int(difference.sum(dtype=np.uint32)) > MAX_MEAN_DIFFERENCE * difference.size:
         return Fault.FAR
     return None

@@ -79,7 +79,6 @@ class OnnxNetworks:
     def restore(
         self,
         current: Plane,
-        previous: Plane,
         previous_output: Plane,
         hidden: Hidden | None,
         *,
@@ -87,7 +86,7 @@ class OnnxNetworks:
         scale: float,
         reference: bool,
     ) -> Restoration | None:
-        """See `Networks.restore`.  `previous` is not looked at by today's network.
+        """See `Networks.restore`.
 
         Sides that are no multiples of 4 are extended by repeating the last row and column; the
         state then has ``ceil(h / 4) x ceil(w / 4)`` places.
@@ -134,7 +133,7 @@ class OnnxNetworks:
     def warm_up(self, width: int, height: int) -> bool:
         """Make the session of a size before its first frame; False if this model cannot serve."""
         grey = np.full((height, width), 128, np.uint8)
-        made = self.restore(grey, grey, grey, None, quantizer=128, scale=0.5, reference=True)
+        made = self.restore(grey, grey, None, quantizer=128, scale=0.5, reference=True)
         return made is not None
 
     def _session(self, model: Model, rows: int, columns: int) -> ort.InferenceSession:

@@ -46,7 +46,7 @@ TOLERANCE: dict[Precision, float] = {"fp32": 1.0, "int8": 3.0}
 VALIDATION_FRAMES = 32
 
 
-def export(material: Material, run: Path, folder: Path) -> None:
+def export(material: Material, run: Path, folder: Path, note: str = "") -> None:
     net, progress = load_network(run)
     graphs = _graphs(net, material)
     entries = [_entry(net, precision, graph, folder) for precision, graph in graphs.items()]
@@ -64,7 +64,10 @@ def export(material: Material, run: Path, folder: Path) -> None:
     for model in models:
         model.entry.path.write_bytes(model.content)
     entries[0].golden_path.write_bytes(golden)
-    _write_json(folder / entries[0].training_record, _record(net, progress, material, models))
+    _write_json(
+        folder / entries[0].training_record,
+        _record(net, progress, material, models) | {"note": note},
+    )
     _write_json(
         folder / MANIFEST, {"format": FORMAT, "models": [_as_json(entry) for entry in entries]}
     )
@@ -165,8 +168,9 @@ def main() -> None:
     parser.add_argument("material", type=Path)
     parser.add_argument("run", type=Path)
     parser.add_argument("--folder", type=Path, default=BUNDLED)
+    parser.add_argument("--note", default="", help="goes into the training record")
     args = parser.parse_args()
-    export(Material(args.material), args.run, args.folder)
+    export(Material(args.material), args.run, args.folder, args.note)
 
 
 if __name__ == "__main__":
