@@ -198,7 +198,6 @@ class RestoreStepper:
             raise UnsupportedError(self._networks.fault)
         self._down, self._up = Resampler("area"), Resampler("lanczos")
         self._small_size = [round(side * _RESTORED_SCALE / 2) * 2 for side in clip.size]
-        self._previous: Plane | None = None
         self._output: Plane | None = None
         self._hidden: Hidden | None = None
 
@@ -207,10 +206,8 @@ class RestoreStepper:
         watch = _Stopwatch()
         current = self._up.resize(small, *frame.size).y
         scale_ms = watch.lap_ms()
-        previous = current if self._previous is None else self._previous
         made = self._networks.restore(
             current,
-            previous,
             current if self._output is None else self._output,
             self._hidden,
             quantizer=200,
@@ -219,7 +216,7 @@ class RestoreStepper:
         )
         if made is None:
             raise UnsupportedError(f"the network failed: {dict(self._networks.faults)}")
-        self._previous, self._output, self._hidden = current, made.luma, made.hidden
+        self._output, self._hidden = made.luma, made.hidden
         return {"scale up": scale_ms, "restore": watch.lap_ms()}
 
     def close(self) -> None:

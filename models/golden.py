@@ -70,7 +70,6 @@ def run_clip(networks: OnnxNetworks, clip: Clip) -> Expected:
     for index, (base, side) in enumerate(zip(clip.base, clip.side, strict=True)):
         made = networks.restore(
             base,
-            clip.base[max(0, index - 1)],
             outputs[-1] if outputs else base,
             hidden,
             quantizer=int(side[0]),

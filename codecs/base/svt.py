@@ -9,6 +9,7 @@ it, and through that on all since the key.
 
 import ctypes as c
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, final
 
@@ -29,7 +30,7 @@ FASTEST_PRESET: Final = 11
 # order.  The encoder follows the quantizer of the picture header to the letter (use-q-file), so
 # the offsets are ours; one quantizer for all layers would cost 36 to 49 % more bits.  Found by
 # search from those of the library's constant-quality mode; see docs/base-encoders.md.
-HIERARCHY: Final = Hierarchy(
+CAMERA_HIERARCHY: Final = Hierarchy(
     layers=(0, 3, 2, 3, 1, 3, 2, 3),
     offsets=(
         Offset(at_coarsest=9.0, per_step=0.05),
@@ -39,6 +40,9 @@ HIERARCHY: Final = Hierarchy(
     ),
     key=Offset(at_coarsest=27.0, per_step=0.05),
 )
+# Rendered pictures are mostly still and mostly intra: a key as fine as above would be most of the
+# stream at low rates.
+SCREEN_HIERARCHY: Final = replace(CAMERA_HIERARCHY, key=Offset(at_coarsest=18.0, per_step=0.20))
 
 
 def find_library() -> Path:
@@ -101,6 +105,7 @@ class SvtAv1:
         self._preset = min(preset, FASTEST_PRESET)
         self._screen = screen
         self._realtime = realtime
+        self._hierarchy = SCREEN_HIERARCHY if screen else CAMERA_HIERARCHY
         self._handle: c.c_void_p | None = None
         self._size = size
         self._position = 0  # frames since the key
@@ -119,7 +124,7 @@ class SvtAv1:
 
     @property
     def hierarchy(self) -> Hierarchy:
-        return HIERARCHY
+        return self._hierarchy
 
     @property
     def capabilities(self) -> Capabilities:
@@ -136,9 +141,11 @@ class SvtAv1:
             self._open(frame.size)
         if key:
             self._position = 0
-        layer = HIERARCHY.layer(self._position)
+        layer = self._hierarchy.layer(self._position)
         quantizer = clip_quantizer(
-            order.quantizer if order.exact else HIERARCHY.quantizer(order.quantizer, layer, key=key)
+            order.quantizer
+            if order.exact
+            else self._hierarchy.quantizer(order.quantizer, layer, key=key)
         )
         try:
             self._send(frame, quantizer, key=key)
@@ -146,7 +153,7 @@ class SvtAv1:
         except EncoderError:
             self.close()
             raise
-        reference = layer < HIERARCHY.top
+        reference = layer < self._hierarchy.top
         depends = () if key else (self._last_reference,)
         if reference:
             self._last_reference = order.number

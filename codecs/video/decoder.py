@@ -129,7 +129,6 @@ class Upscaler:
     def __init__(self, networks: Networks | None) -> None:
         self._networks = networks
         self._resampler = Resampler("lanczos")
-        self._previous: Plane | None = None
         self._previous_output: Plane | None = None
         self._hidden: Hidden | None = None
 
@@ -157,22 +156,20 @@ class Upscaler:
         networks = self._networks
         if networks is None or not config.model_id or networks.model_id != config.model_id:
             return None
-        fresh = key or self._previous is None or self._previous.shape != current.shape
-        previous = current if fresh or self._previous is None else self._previous
-        before = current if fresh or self._previous_output is None else self._previous_output
+        before = self._previous_output
+        if key or before is None or before.shape != current.shape:
+            before, self._hidden = current, None
         result = networks.restore(
             current,
-            previous,
             before,
-            None if fresh else self._hidden,
+            self._hidden,
             quantizer=quantizer,
             scale=base.height / config.height,
             reference=reference,
         )
-        self._previous = current
         if result is None:
             # Start anew with the next picture: a recurrent state with a hole is worse than none.
-            self._previous = None
+            self._previous_output = None
             return None
         self._previous_output, self._hidden = result.luma, result.hidden
         return result.luma

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import Final, final
 
 from auralink.codecs.av1.obu import strip
-from auralink.codecs.base.hierarchy import FLAT, Hierarchy
+from auralink.codecs.base.hierarchy import COARSEST, FLAT, Hierarchy
 from auralink.codecs.base.protocol import BaseUnit, Capabilities, Order
 from auralink.codecs.frame import Frame, pad
 from auralink.codecs.resample import Resampler
 from auralink.codecs.video.base_session import BaseSession, BaseSettings, Clock, OpenBase
 from auralink.codecs.video.geometry import base_size, coded_size, scales_for
 from auralink.codecs.video.options import EncoderOptions
-from auralink.codecs.video.packetizer import Packetizer, Unit
+from auralink.codecs.video.packetizer import MAX_UNIT_BYTES, Packetizer, Unit
 from auralink.codecs.video.parity import ParitySender
 from auralink.codecs.video.protocol import Coded, Kind, Outcome, Wish
 from auralink.codecs.video.rate.controller import Plan, RateController
@@ -37,6 +37,7 @@ RESTORE_MODEL: Final = 1  # the super-resolution weights that hybrid streams ask
 _KEY_TRIES: Final = 3  # a key is coded again while it misses its limit by much
 _KEY_OVER: Final = 1.15
 _KEY_UNDER: Final = 0.7
+_COARSER: Final = 12  # quantizer steps: a third of the bytes
 
 
 @dataclass(slots=True)
@@ -129,6 +130,7 @@ class BaseLayerEncoder:
         unit = self._code_base(picture, wish, repair, plan, key=key)
         if plan is not None and unit.key:
             unit, plan = self._fit_key(picture, wish, stream, unit, plan)
+        unit = self._bound(picture, wish, unit)
         return self._finish(frame, wish, stream, repair, unit)
 
     def _plan(
@@ -178,6 +180,15 @@ class BaseLayerEncoder:
             plan = again
             unit = self._code_base(picture, wish, Repair(), plan, key=True)
         return unit, plan
+
+    def _bound(self, picture: Frame, wish: Wish, unit: BaseUnit) -> BaseUnit:
+        """Code a unit that packets cannot carry again, as a coarser key."""
+        quantizer = unit.quantizer
+        while len(unit.data) > MAX_UNIT_BYTES and quantizer < COARSEST:
+            quantizer = min(COARSEST, quantizer + _COARSER)
+            plan = Plan(quantizer=quantizer)
+            unit = self._code_base(picture, wish, Repair(), plan, key=True)
+        return unit
 
     def _finish(
         self,

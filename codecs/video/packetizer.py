@@ -12,6 +12,8 @@ from auralink.codecs.video.syntax_time import MAX_DISTANCE, TimeBase
 MAX_FRAGMENTS: Final = 256  # the index is one byte
 # A parity packet is a header (up to 7 bytes), a length (2) and the longest packet it protects.
 MAX_DATA_BYTES: Final = MAX_PACKET_BYTES - 10
+# What fits in any case: headers and a configuration take at most this much of each packet.
+MAX_UNIT_BYTES: Final = MAX_FRAGMENTS * (MAX_DATA_BYTES - 16)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

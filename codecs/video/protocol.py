@@ -149,7 +149,6 @@ class Networks(Protocol):
     def restore(
         self,
         current: Plane,
-        previous: Plane,
         previous_output: Plane,
         hidden: Hidden | None,
         *,
@@ -161,8 +160,7 @@ class Networks(Protocol):
 
         Args:
             current: base luma, already upscaled to picture size, ``uint8 (h, w)``.
-            previous: the same of the frame before (equal to `current` after a key unit).
-            previous_output: what this network made of the frame before.
+            previous_output: what this network made of the frame before (`current` after a key).
             hidden: its recurrent state, None after a key unit.
             quantizer: AV1 base_q_idx of the frame, 0..255.
             scale: base height over picture height: 1/2 or 2/3.

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auralink.codecs.base.hierarchy import FLAT, Hierarchy
-from auralink.codecs.base.svt import HIERARCHY
+from auralink.codecs.base.svt import CAMERA_HIERARCHY
 from auralink.codecs.video.rate.bits_model import KEY, BitsModel
 from auralink.codecs.video.rate.controller import RateController, RateOptions, largest_share
 from auralink.codecs.video.rate.debt import Debt
@@ -40,7 +40,7 @@ def drive(
     seconds: float = 12,
     complexity: float = 60_000,
     scatter: float = 0.2,
-    hierarchy: Hierarchy = HIERARCHY,
+    hierarchy: Hierarchy = CAMERA_HIERARCHY,
     seed: int = 1,
 ) -> tuple[list[int], list[float]]:
     """Bits of each captured frame, and the delay after each."""
@@ -108,7 +108,7 @@ def test_a_rise_is_used_within_a_second() -> None:
 
 
 def test_a_key_is_planned_for_four_frame_budgets() -> None:
-    control = RateController(hierarchy=HIERARCHY, pixels=PIXELS, fps=FPS)
+    control = RateController(hierarchy=CAMERA_HIERARCHY, pixels=PIXELS, fps=FPS)
 
     plan = control.plan(0, 300_000, key=True)
 
@@ -147,14 +147,14 @@ def test_drops_frames_while_the_debt_is_beyond_the_stated_delay() -> None:
 )
 @settings(max_examples=80, deadline=None)
 def test_any_sequence_of_orders_gives_a_usable_plan(orders: list[tuple[int, int, bool]]) -> None:
-    control = RateController(hierarchy=HIERARCHY, pixels=PIXELS, fps=FPS)
+    control = RateController(hierarchy=CAMERA_HIERARCHY, pixels=PIXELS, fps=FPS)
     now_us = 0
     for step_us, rate, key in orders:
         now_us += step_us
         plan = control.plan(now_us, rate, key=key)
         assert 1 <= plan.quantizer <= 63
         if not plan.drop:
-            layer = 0 if key else HIERARCHY.layer(now_us % 8)
+            layer = 0 if key else CAMERA_HIERARCHY.layer(now_us % 8)
             control.coded(step_us + 1, plan.quantizer, key=key, layer=layer)
         assert math.isfinite(control.delay_s)
         assert math.isfinite(control.wanted)

@@ -8,7 +8,7 @@ import pytest
 
 from auralink.codecs.base.dav1d import Dav1dDecoder
 from auralink.codecs.base.protocol import BaseUnit, Order
-from auralink.codecs.base.svt import HIERARCHY, SvtAv1
+from auralink.codecs.base.svt import CAMERA_HIERARCHY, SvtAv1
 from auralink.codecs.errors import EncoderError
 
 from .pictures import moving, psnr
@@ -141,4 +141,4 @@ def _may_be_real_time() -> bool:
 
 
 def test_top_layer_is_the_last_of_the_hierarchy() -> None:
-    assert HIERARCHY.top == 3
+    assert CAMERA_HIERARCHY.top == 3

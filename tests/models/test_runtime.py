@@ -20,7 +20,6 @@ def restore(
 ) -> Restoration | None:
     return networks.restore(
         current,
-        current,
         current if before is None else before,
         hidden,
         quantizer=190,
