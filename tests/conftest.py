@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.fixture
-def make_video(tmp_path: Path):  # type: ignore[no-untyped-def]
+def make_video(tmp_path: Path):
     """Make a video of a bright bar that moves over a ramp; returns its path."""
 
     def make(

@@ -68,7 +68,7 @@ def test_a_clip_survives_encode_info_and_decode(
     assert info.json["units"] == decoded.json["units"] == 12
     assert info.json["wire_bytes"] == encoded.json["wire_bytes"]
     assert info.json["file_bytes"] == packed.stat().st_size
-    assert info.json["configs"][0]["profile"] == profile  # type: ignore[index]
+    assert info.json["configs"][0]["profile"] == profile
     assert decoded.json["frozen"] == 0
     with Clip(str(source)) as a, Clip(str(result)) as b:
         pairs = list(zip(a, b, strict=True))
@@ -106,11 +106,11 @@ def test_options_change_what_is_coded(
     ).json
     described = auralink("info", packed, "--json").json
 
-    assert fine["wire_bytes"] > coarse["wire_bytes"]  # type: ignore[operator]
+    assert fine["wire_bytes"] > coarse["wire_bytes"]
     assert coarse["parity_bytes"] == 0
-    assert protected["parity_bytes"] > 0  # type: ignore[operator]
+    assert protected["parity_bytes"] > 0
     assert small["frames"] == 8
-    assert described["configs"][0]["width"] == 80  # type: ignore[index]
+    assert described["configs"][0]["width"] == 80
     assert described["fps"] == pytest.approx(10, abs=0.2)
 
 
@@ -148,7 +148,7 @@ def test_a_change_of_size_in_mid_stream_goes_through(auralink: Auralink, tmp_pat
     decoded = auralink("decode", tmp_path / "a.aic", tmp_path / "a.y4m")
 
     assert (encoded.code, decoded.code) == (0, 0), encoded.err + decoded.err
-    assert [(c["width"], c["height"]) for c in info.json["configs"]] == [(64, 48), (96, 80)]  # type: ignore[attr-defined]
+    assert [(c["width"], c["height"]) for c in info.json["configs"]] == [(64, 48), (96, 80)]
     assert sizes(tmp_path / "a.y4m") == [(64, 48)] * 6
 
 
@@ -170,8 +170,8 @@ def test_times_that_go_back_are_answered_and_not_coded(auralink: Auralink, tmp_p
 
     assert encoded.code == 0
     outcomes = encoded.json["outcomes"]
-    assert outcomes["dropped_time"] == 2  # type: ignore[index]
-    assert sum(outcomes.values()) == 6  # type: ignore[attr-defined]
+    assert outcomes["dropped_time"] == 2
+    assert sum(outcomes.values()) == 6
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_a_damaged_unit_freezes_and_exits_1(
 
     assert decoded.code in (1, 2)  # 2 if the zeros hit a length
     if decoded.code == 1:
-        assert decoded.json["frozen"] > 0  # type: ignore[operator]
+        assert decoded.json["frozen"] > 0
         assert "damaged" in decoded.err
 
 
@@ -316,7 +316,7 @@ def test_loss_is_seeded(auralink: Auralink, make_video: MakeVideo, tmp_path: Pat
 
     assert {**first, "decode_ms_median": 0} == {**again, "decode_ms_median": 0}
     assert first["link"] != other["link"]
-    assert first["link"]["lost"] > 0  # type: ignore[index]
+    assert first["link"]["lost"] > 0
     # However much is lost, the screen shows something for every frame.
     assert first["pictures"] == first["units"] == 40
 
@@ -335,8 +335,8 @@ def test_parity_repairs_losses(auralink: Auralink, make_video: MakeVideo, tmp_pa
 
     without, repaired = decoded(plain), decoded(protected)
 
-    assert sum(run["recovered_packets"] for run in repaired) > 0  # type: ignore[misc]
-    assert 2 * sum(run["frozen"] for run in repaired) < sum(run["frozen"] for run in without)  # type: ignore[misc]
+    assert sum(run["recovered_packets"] for run in repaired) > 0
+    assert 2 * sum(run["frozen"] for run in repaired) < sum(run["frozen"] for run in without)
 
 
 def test_doctor_version_and_models_tell_about_this_machine(auralink: Auralink) -> None:
@@ -347,7 +347,7 @@ def test_doctor_version_and_models_tell_about_this_machine(auralink: Auralink) -
 
     assert doctor.code == verified.code == models.code == 0
     assert doctor.json["healthy"] is True
-    assert any("chosen" in fact["value"] for fact in doctor.json["facts"])  # type: ignore[attr-defined]
+    assert any("chosen" in fact["value"] for fact in doctor.json["facts"])
     assert version.json["auralink-aic"]
     assert "restore-s" in models.out
 
@@ -361,7 +361,7 @@ def test_interruption_exits_130_and_keeps_the_part(
     source = make_video(frames=9)
     original = Clip.__iter__
 
-    def interrupted(self: Clip):  # type: ignore[no-untyped-def]
+    def interrupted(self: Clip):
         for i, frame in enumerate(original(self)):
             if i == 5:
                 raise KeyboardInterrupt

@@ -143,7 +143,7 @@ def test_a_failure_in_a_thread_reaches_the_caller() -> None:
         def close(self) -> None: ...
 
     call = Call(
-        Broken(),  # type: ignore[arg-type]
+        Broken(),
         open_decoder(),
         bitrate_bps=1,
         there=LinkSettings(),
@@ -188,7 +188,7 @@ def test_vp8_is_brought_to_the_wanted_bits() -> None:
 
 
 def test_the_sample_is_small_and_says_whose_it_is() -> None:
-    licence = sample().parent.joinpath("LICENSE.txt").read_text("utf-8")  # type: ignore[attr-defined]
+    licence = sample().parent.joinpath("LICENSE.txt").read_text("utf-8")
 
     assert len(sample().read_bytes()) <= 2_000_000
     assert "CC BY 4.0" in licence

@@ -14,7 +14,7 @@ from auralink.engine.cli.main import app
 from auralink.engine.demo.settings import sample
 
 ROOT = Path(__file__).parent.parent.parent
-COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands
 
 
 def option_names(command: Any) -> set[str]:

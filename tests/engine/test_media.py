@@ -18,7 +18,7 @@ MakeVideo = Callable[..., Path]
 
 
 def read(path: Path, **options: object) -> list[Frame]:
-    with Clip(str(path), ReadOptions(**options)) as clip:  # type: ignore[arg-type]
+    with Clip(str(path), ReadOptions(**options)) as clip:
         return list(clip)
 
 
