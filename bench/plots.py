@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from auralink.bench.bdrate import decibels
+from auralink.bench.loss import Result as LossResult
+from auralink.bench.loss import means
 from auralink.bench.results import ClipResult, Result
 
 _COLUMNS: Final = 4
@@ -17,6 +19,7 @@ _INCHES: Final = (3.4, 2.7)  # of one small plot
 # After Okabe and Ito: told apart with any colour vision.  Vermilion is kept for what is tested.
 _COLOURS: Final = ("#000000", "#999999", "#E69F00", "#009E73", "#56B4E9", "#0072B2", "#CC79A7")
 _TESTED: Final = ("#D55E00", "#8B1A1A")
+_DISTINCT: Final = (*_TESTED, *_COLOURS)
 _MARKERS: Final = "osv^DPX"
 _SSIM_TICKS: Final = (0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
 _RATE_TICKS: Final = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
@@ -83,3 +86,39 @@ def _small_plot(axis: Axes, clip: ClipResult, styles: Mapping[str, Mapping[str, 
     axis.yaxis.set_major_formatter(FuncFormatter(lambda db, _: f"{1 - 10 ** (-db / 10):.3g}"))
     axis.tick_params(labelsize=7)
     axis.grid(visible=True, linewidth=0.4, alpha=0.6)
+
+
+def losses(result: LossResult, path: Path) -> None:
+    """Write what was seen under loss as PNG: quality, its worst twentieth, frozen time."""
+    panels = (
+        ("SSIM of luma, mean over clips", lambda seen: seen.ssim),
+        ("5th percentile", lambda seen: seen.ssim_p5),
+        ("frozen, % of display instants", lambda seen: 100 * seen.freeze_ratio),
+    )
+    groups = list(means(result))
+    patterns = list(dict.fromkeys(pattern for _, pattern, _ in groups))
+    subjects = list(dict.fromkeys(subject for subject, _, _ in groups))
+    figure = Figure(figsize=(4.2 * len(panels), 3.6), layout="constrained")
+    for axis, (title, value) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        for i, subject in enumerate(subjects):
+            found = {
+                pattern: sum(map(value, group)) / len(group)
+                for name, pattern, group in groups
+                if name == subject
+            }
+            axis.plot(
+                [patterns.index(pattern) for pattern in found],
+                list(found.values()),
+                label=subject,
+                color=_DISTINCT[i % len(_DISTINCT)],
+                marker=_MARKERS[i % len(_MARKERS)],
+                markersize=4,
+                linewidth=1.2,
+            )
+        axis.set_title(title, fontsize=9)
+        axis.set_xticks(range(len(patterns)), patterns, rotation=30, fontsize=7)
+        axis.tick_params(axis="y", labelsize=7)
+        axis.grid(visible=True, linewidth=0.4, alpha=0.6)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=8, frameon=False, fontsize=8)
+    figure.savefig(path)
