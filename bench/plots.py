@@ -12,6 +12,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from auralink.bench.bdrate import decibels
 from auralink.bench.loss import Result as LossResult
 from auralink.bench.loss import means
+from auralink.bench.rate import BIN_S, Kept
+from auralink.bench.rate import Result as RateResult
 from auralink.bench.results import ClipResult, Result
 
 _COLUMNS: Final = 4
@@ -122,3 +124,41 @@ def losses(result: LossResult, path: Path) -> None:
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=8, frameon=False, fontsize=8)
     figure.savefig(path)
+
+
+def timelines(result: RateResult, path: Path) -> None:
+    """Write bit rate over time against the target as PNG: a row per size, a column per target."""
+    sizes = list(dict.fromkeys(kept.size for kept in result.kept))
+    patterns = list(dict.fromkeys(kept.pattern for kept in result.kept))
+    clips = list(dict.fromkeys(kept.clip for kept in result.kept))
+    columns = min(_COLUMNS, len(patterns))
+    rows = math.ceil(len(patterns) / columns) * len(sizes)
+    figure = Figure(figsize=(3.4 * columns, 2.0 * rows + 0.6), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    axes = iter([axis for row in grid for axis in row])
+    for size in sizes:
+        for pattern in patterns:
+            axis = next(axes)
+            group = [kept for kept in result.kept if (kept.size, kept.pattern) == (size, pattern)]
+            _timeline(axis, group, clips)
+            axis.set_title(f"{size}, {pattern}", fontsize=8)
+        for _ in range(-len(patterns) % columns):
+            next(axes).set_axis_off()
+    figure.supxlabel("seconds", fontsize=9)
+    figure.supylabel("kbit/s", fontsize=9)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=6, frameon=False, fontsize=9)
+    figure.savefig(path)
+
+
+def _timeline(axis: Axes, group: Sequence[Kept], clips: Sequence[str]) -> None:
+    for kept in group:
+        seconds = [BIN_S * (i + 0.5) for i in range(len(kept.timeline.kbps))]
+        if kept is group[0]:
+            target = kept.timeline.target_kbps
+            axis.plot(seconds, target, color="#000000", linewidth=2.2, alpha=0.35, label="target")
+        colour = _DISTINCT[clips.index(kept.clip) % len(_DISTINCT)]
+        axis.plot(seconds, kept.timeline.kbps, color=colour, linewidth=1, label=kept.clip)
+    axis.set_ylim(bottom=0)
+    axis.tick_params(labelsize=7)
+    axis.grid(visible=True, linewidth=0.4, alpha=0.6)
