@@ -10,15 +10,22 @@ from auralink.codecs.video.protocol import VideoEncoder
 from auralink.engine.cli.values import known_name
 
 
-def encoder_for(profile: str, *, fps: float, options: EncoderOptions) -> VideoEncoder:
+def encoder_for(
+    profile: str, *, fps: float, options: EncoderOptions, adaptive: bool = True
+) -> VideoEncoder:
     """An encoder whose speed control goes by this machine's clock.
+
+    Args:
+        adaptive: False keeps the preset it starts with, so that what else runs here does not show
+            in the result.
 
     Raises:
         UnsupportedError: there is no such profile; suggests a near one.
         EncoderError: no base encoder could be opened.
     """
     known_name("profile", profile, PROFILES)
-    return open_encoder(profile, fps=fps, options=options, clock=time.perf_counter)
+    clock = time.perf_counter if adaptive else None
+    return open_encoder(profile, fps=fps, options=options, clock=clock)
 
 
 def not_onto_itself(source: str, target: Path) -> None:

@@ -115,19 +115,22 @@ def _read(settings: DemoSettings) -> tuple[list[Frame], float]:
 def _run(
     settings: DemoSettings, source: Sequence[Frame], fps: float, *, curve: bool, quiet: bool
 ) -> Results:
-    def opened() -> tuple[VideoEncoder, VideoDecoder]:
-        encoder = encoder_for(settings.profile, fps=fps, options=EncoderOptions(cores=CORES))
+    def opened(options: EncoderOptions, *, live: bool) -> tuple[VideoEncoder, VideoDecoder]:
+        encoder = encoder_for(settings.profile, fps=fps, options=options, adaptive=live)
         return encoder, open_decoder(open_networks())
 
+    def unhurried() -> tuple[VideoEncoder, VideoDecoder]:
+        return opened(EncoderOptions(), live=False)
+
     # Libraries, self-tests and tables are loaded once; a call begins when they are.
-    anchor.aic(source[:2], *opened(), settings.bitrate_bps)
-    encoder, decoder = opened()
+    anchor.aic(source[:2], *unhurried(), settings.bitrate_bps)
+    encoder, decoder = opened(EncoderOptions(cores=CORES), live=True)
     log, last = _call(settings, source, encoder, decoder, quiet=quiet)
     vp8 = anchor.vp8_at_bits(source, fps, _sent_bps(log, source))
     points: list[anchor.RatePoint] = []
     if curve:
         with progress("measuring the curve", anchor.CURVE_POINTS, quiet=quiet) as bar:
-            for point in anchor.curves(source[:CURVE_FRAMES], fps, settings.bitrate_bps, opened):
+            for point in anchor.curves(source[:CURVE_FRAMES], fps, settings.bitrate_bps, unhurried):
                 points.append(point)
                 bar.advance(f"{point.codec} {kilobits(point.bitrate_bps)}")
     return conclude(

@@ -99,7 +99,8 @@ def _curve_figure(curve: Sequence[RatePoint]) -> Figure:
         ),
         caption=(
             "Rate against quality of both codecs, nothing lost, first frames of this clip, key "
-            "frame included. Further left is cheaper, further up is better."
+            "frame included; AIC at the preset that real time on one core calls for. Further left "
+            "is cheaper, further up is better."
         ),
     )
 
