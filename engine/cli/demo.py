@@ -41,7 +41,7 @@ from auralink.engine.media.reader import Clip, ReadOptions
 from auralink.engine.report.page import render
 
 CORES = 0.6  # of one, for encoding: the receiver and the picture on the screen need some too
-CURVE_FRAMES = 90  # three seconds: enough for a curve, short enough to wait for
+CURVE_FRAMES = 75  # two to three seconds: enough for a curve, short enough to wait for
 
 
 def demo(

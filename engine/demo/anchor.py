@@ -23,7 +23,7 @@ MATCH_TRIES: Final = 3
 MATCH_WITHIN: Final = 0.02
 LEAST_BPS: Final = 5_000
 # Rates of the curves, over the rate in question; VP8 needs more for the same pictures.
-AIC_FACTORS: Final = (0.4, 0.7, 1.2, 2.0)
+AIC_FACTORS: Final = (0.5, 1.0, 2.0)
 VP8_FACTORS: Final = (1.0, 2.0, 4.0, 7.0)
 CURVE_POINTS: Final = len(AIC_FACTORS) + len(VP8_FACTORS)
 

@@ -234,7 +234,7 @@ def test_the_demo_writes_a_report_of_computed_figures(
     page = (tmp_path / "r" / "report.html").read_text("utf-8")
     assert code == 0
     assert result["frames"] == 24
-    assert len(result["curve"]) == 8
+    assert len(result["curve"]) == 7
     assert result["aic"]["bitrate_bps"] > 0
     assert 0 < result["aic"]["mean_ssim"] <= 1
     assert result["report"].endswith("report.html")
