@@ -1,7 +1,13 @@
 """SVT-AV1 under per-frame control: the library inside the PyAV wheel, through ctypes.
 
 No header and no compiler are needed.  One frame in, one packet out, a quantizer per frame, key
-frames on request.  Units of the top layer (every second frame) are never referenced.
+frames on request.  From preset 5 on, units of the top layer (every second frame) are never
+referenced.
+
+Now and then (about 1 of 100 short streams at preset 12, once seen at 10, never in 12,000 frames of
+one stream) the library waits for itself for ever when frames follow without a pause after it was
+opened anew in a process.  Frames 2 ms apart never showed it.  Live use paces frames anyway; for
+files, run it in a worker process with a deadline.
 
 The library cannot be told which references to use, so a unit depends on the reference unit before
 it, and through that on all since the key.
@@ -22,9 +28,10 @@ from auralink.codecs.frame import Frame
 
 MIN_SIDE: Final = 16  # smaller pictures are padded by the caller
 
-# Preset 12 of release 4.1 waits for itself for ever in about 1 of 300 streams (measured: 2 hangs
-# in 530 short ones; none in 500 at preset 11).
+# Preset 12 of release 4.1 is the one that often hangs, as said above: none in 500 at preset 11.
 FASTEST_PRESET: Final = 11
+# Slower presets predict from top-layer frames as well (measured: one lost, all that follow differ).
+_DROPPABLE_FROM: Final = 5
 
 # The low-delay structure (pred-struct 1, three hierarchical levels): a dyadic hierarchy in coding
 # order.  The encoder follows the quantizer of the picture header to the letter (use-q-file), so
@@ -105,6 +112,7 @@ class SvtAv1:
         self._preset = min(preset, FASTEST_PRESET)
         self._screen = screen
         self._realtime = realtime
+        self._droppable = preset >= _DROPPABLE_FROM
         self._hierarchy = SCREEN_HIERARCHY if screen else CAMERA_HIERARCHY
         self._handle: c.c_void_p | None = None
         self._size = size
@@ -128,7 +136,9 @@ class SvtAv1:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(quantizer=True, references=False, droppable=True, size_at_key=True)
+        return Capabilities(
+            quantizer=True, references=False, droppable=self._droppable, size_at_key=True
+        )
 
     def encode(self, frame: Frame, order: Order) -> BaseUnit:
         if self._handle is None:
@@ -153,7 +163,7 @@ class SvtAv1:
         except EncoderError:
             self.close()
             raise
-        reference = layer < self._hierarchy.top
+        reference = layer < self._hierarchy.top or not self._droppable
         depends = () if key else (self._last_reference,)
         if reference:
             self._last_reference = order.number

@@ -20,8 +20,8 @@ NOMINAL_MS: Final[Mapping[int, float]] = {
     10: 19.0,
     11: 12.0,
 }
-# Palette search and intra block copy, by preset: measured between 1.3 and 3.
-SCREEN_FACTOR: Final = 2.0
+# Palette search and intra block copy: measured between 1.3 and 2 on three screen clips.
+SCREEN_FACTOR: Final = 1.7
 REALTIME_FROM: Final = 7  # from this preset on the reduced real-time tools are used
 
 _TARGET_LOAD: Final = 0.8  # of the frame budget, on average: single frames take up to twice that
