@@ -26,8 +26,8 @@ from auralink.codecs.video.syntax_packet import Packet, parse_packet
 
 NUMBERS: Final = 1 << 16
 HISTORY: Final = 64  # units that feedback speaks of; a receiver holds as many
-# With this many units waiting, catching up takes longer than starting afresh.
-MOST_WAITING: Final = 32
+# With this many units waiting (0.7 s at 30 fps) what was tried does not help: start afresh.
+MOST_WAITING: Final = 20
 MOST_TRIES: Final = 3
 
 
@@ -112,10 +112,13 @@ class Resender:
         due = [unit for unit in due if highest > unit.resent_after]
         if any(unit.tries >= MOST_TRIES for unit in due):
             return None
+        packets: list[bytes] = []
         for unit in due:
             unit.tries += 1
             unit.resent_after = self._newest
-        return tuple(packet for unit in due for packet in unit.packets)
+            # A second loss of the same unit costs a second round trip: two copies from then on.
+            packets += unit.packets * min(unit.tries, 2)
+        return tuple(packets)
 
     def _unwrap(self, number: int) -> int:
         return self._newest - (self._newest - number) % NUMBERS
