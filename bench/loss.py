@@ -37,18 +37,16 @@ from auralink.engine.link.call import URGENT_EVERY_US, Call, Recording, Sending,
 from auralink.engine.link.netem import LinkSettings
 
 DEFAULT_OUT: Final = Path("bench/results/loss.json")
-DEFAULT_CLIPS: Final = ("foreman_352x288", "akiyo", "signerD", "screen_code")
+DEFAULT_CLIPS: Final = ("foreman_352x288", "akiyo", "ice")
 DEFAULT_SUBJECTS: Final = (
     "hybrid",
     "svt",
-    "svt+parity",
     "svt+resend",
     "aom",
-    "aom+parity",
-    "aom+resend",
+    "aom+parity+resend",
     "vp8",
 )
-DEFAULT_FRAMES: Final = 240
+DEFAULT_FRAMES: Final = 180
 DEFAULT_BPS_PER_PIXEL: Final = 1.2  # 120 kbit/s at 352x288: where a fifth of VP8's bits would be
 PRESET: Final = 9  # the bench is to be quick; every AV1 subject has the same
 ONE_WAY_MS: Final = 50.0
@@ -192,7 +190,7 @@ def parse_subject(name: str) -> tuple[str, Engine, Sending]:
     if engine not in ENGINES:
         raise InputError(f"no subject {engine!r}: one of {', '.join(ENGINES)}")
     parity: float | None = None if engine == "hybrid" else 0.0
-    resend = False
+    resend = engine == "hybrid"  # as a call does by default
     for measure in measures:
         if measure == "resend":
             resend = True

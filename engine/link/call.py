@@ -103,7 +103,7 @@ class Sending:
     """
 
     parity: float | None = None
-    resend: bool = False
+    resend: bool = True
     pacing_bps: float | None = None
 
 

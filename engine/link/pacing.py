@@ -82,6 +82,8 @@ class Pacer:
         self, now_us: int, unit: int, packets: Sequence[bytes], *, droppable: bool
     ) -> frozenset[int]:
         """Queue a unit; return the units that are dropped for it, perhaps itself."""
+        if not self._queue:
+            self._free_us = max(self._free_us, now_us)
         self._queue.extend(
             Waiting(unit=unit, droppable=droppable, packet=packet) for packet in packets
         )
@@ -97,7 +99,7 @@ class Pacer:
             self._bits -= bits
             left.append(waiting.packet)
             if self._rate_bps is not None:
-                self._free_us = max(self._free_us, now_us) + bits / self._rate_bps * 1e6
+                self._free_us += bits / self._rate_bps * 1e6
         return left
 
     def _relieve(self, now_us: int) -> frozenset[int]:
