@@ -63,7 +63,7 @@ def call(
 @cache
 def lossy(engine: Engine, loss: float, burst: float | None, resend: bool) -> Recording:
     sending = Sending(parity=0.0, resend=resend)
-    return simulate(call(engine, loss=loss, burst=burst, sending=sending), pictures(150))
+    return simulate(call(engine, loss=loss, burst=burst, sending=sending), pictures(100))
 
 
 @pytest.mark.parametrize("resend", [False, True], ids=["repair", "resend"])
@@ -87,7 +87,7 @@ def test_only_good_pictures_are_shown_however_much_is_lost(
 @pytest.mark.parametrize("resend", [False, True], ids=["repair", "resend"])
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("lost", [1, 3])
-@pytest.mark.parametrize("first", [30, 32, 34, 36])
+@pytest.mark.parametrize("first", [30, 34])
 def test_recovers_within_a_round_trip_a_report_and_two_frames(
     engine: Engine, first: int, lost: int, resend: bool
 ) -> None:
@@ -140,7 +140,7 @@ def test_nothing_is_repaired_or_protected_without_loss(engine: Engine) -> None:
 
 
 def test_parity_comes_with_loss_and_rebuilds() -> None:
-    made = simulate(call(loss=0.15), pictures(150))
+    made = simulate(call(loss=0.15), pictures(100))
 
     assert made.state.loss > 0.05
     assert sum(sent.coded.parity_bytes for sent in made.sent) > 0
