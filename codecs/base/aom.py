@@ -72,7 +72,7 @@ class AomAv1:
         if speed not in SPEEDS:
             raise InputError(f"libaom speed {speed}: 5 (best) to 9 (fastest) can be used")
         self._library = abi.load(str(library) if library else None)
-        self._speed = speed
+        self._speed = min(speed, self._library.fastest_speed)
         self._screen = screen
         self._handle: _Handle | None = None
         self._open(size)

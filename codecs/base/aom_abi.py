@@ -178,6 +178,12 @@ class Library:
     version: str  # "3.13.1"
     path: str
 
+    @property
+    def fastest_speed(self) -> int:
+        """7 for releases before 3.12: their speeds 8 and 9 are not to be trusted."""
+        numbers = [int(part) for part in self.version.split(".")[:2] if part.isdigit()]
+        return 9 if numbers >= [3, 12] else 7
+
     def default_config(self) -> Config:
         """
         Raises:
@@ -218,7 +224,7 @@ class Library:
 
 
 def load(path: str | None = None) -> Library:
-    """Load libaom from `path`, else the first usable copy: the system's, then imagecodecs'.
+    """Load libaom from `path`, else the first usable copy: imagecodecs', then the system's.
 
     Raises:
         UnsupportedError: none is installed or none is usable.
@@ -237,16 +243,17 @@ def load(path: str | None = None) -> Library:
 
 
 def _candidates() -> Iterator[str]:
+    """The wheel's copy first: the system's may be release 3.6, whose speeds 8 and 9 make units
+    that dav1d refuses (measured; 6 and 7 are good, and 3.13 at any speed)."""
+    spec = importlib.util.find_spec("imagecodecs")  # looked up, not imported: import costs 50 ms
+    if spec is not None and spec.origin:
+        package = Path(spec.origin).parent
+        # auditwheel (Linux, Windows) puts libraries beside the package, delocate (macOS) inside.
+        for folder in (package.parent / "imagecodecs.libs", package / ".dylibs"):
+            yield from (str(found) for found in sorted(folder.glob("*aom*")))
     system = ctypes.util.find_library("aom")
     if system:
         yield system
-    spec = importlib.util.find_spec("imagecodecs")  # looked up, not imported: import costs 50 ms
-    if spec is None or not spec.origin:
-        return
-    package = Path(spec.origin).parent
-    # auditwheel (Linux, Windows) puts libraries beside the package, delocate (macOS) inside it.
-    for folder in (package.parent / "imagecodecs.libs", package / ".dylibs"):
-        yield from (str(found) for found in sorted(folder.glob("*aom*")))
 
 
 def _load(path: str) -> Library:

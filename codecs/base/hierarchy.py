@@ -37,6 +37,14 @@ class Hierarchy:
         """Temporal layer of the frame ``position`` frames after a key."""
         return self.layers[position % len(self.layers)]
 
+    def distance(self, layer: int) -> int:
+        """Frames back to the nearest one of the same or a lower layer: what it predicts from."""
+        period = len(self.layers)
+        at = self.layers.index(layer)
+        return next(
+            back for back in range(1, period + 1) if self.layers[(at - back) % period] <= layer
+        )
+
     @property
     def top(self) -> int:
         return len(self.offsets) - 1

@@ -24,6 +24,7 @@ from auralink.codecs.video.options import EncoderOptions
 from auralink.codecs.video.packetizer import MAX_UNIT_BYTES, Packetizer, Unit
 from auralink.codecs.video.parity import ParitySender
 from auralink.codecs.video.protocol import Coded, Kind, Outcome, Wish
+from auralink.codecs.video.rate.activity import ActivityMeter
 from auralink.codecs.video.rate.controller import Plan, RateController
 from auralink.codecs.video.rate.ladder import Ladder, Rung, rungs
 from auralink.codecs.video.repair import Repair, RepairPolicy
@@ -47,6 +48,7 @@ class _Stream:
     size: tuple[int, int]
     ladder: Ladder
     base: tuple[int, int]
+    activity: ActivityMeter
     rate: RateController | None = None
 
 
@@ -138,7 +140,13 @@ class BaseLayerEncoder:
     ) -> Plan | None:
         if stream.rate is None or wish.bitrate_bps is None:
             return None
-        return stream.rate.plan(frame.pts_us, wish.bitrate_bps, key=key, restart=repaired)
+        return stream.rate.plan(
+            frame.pts_us,
+            wish.bitrate_bps,
+            key=key,
+            activities=stream.activity.measure(frame),
+            restart=repaired,
+        )
 
     def _scale(self, frame: Frame, base: tuple[int, int]) -> Frame:
         return pad(self._resampler.resize(frame, *base), *coded_size(base))
@@ -217,6 +225,7 @@ class BaseLayerEncoder:
         if stream.rate is not None and wish.bitrate_bps is not None:
             stream.rate.coded(size * 8, coded.quantizer, key=coded.key, layer=coded.layer)
             stream.rate.extra(parity_bytes * 8)
+            stream.activity.coded()
             stream.ladder.observe(frame.pts_us, stream.rate.wanted)
         self._repair.sent(self._number, key=coded.key, repair=repair.needed)
         self._static.coded(frame)
@@ -323,7 +332,8 @@ class BaseLayerEncoder:
             self._session.change(preset=preset, screen=screen)
         self._capabilities, self._hierarchy = self._session.open(coded_size(base))
         self._static.reset()
-        return _Stream(size=frame.size, ladder=ladder, base=base)
+        activity = ActivityMeter(self._hierarchy)
+        return _Stream(size=frame.size, ladder=ladder, base=base, activity=activity)
 
     def _begin_rate(self, stream: _Stream, wish: Wish) -> None:
         if wish.bitrate_bps is None or not self._capabilities or not self._capabilities.quantizer:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from auralink.codecs.base.hierarchy import COARSEST, FINEST, Hierarchy, clip_quantizer
+from auralink.codecs.video.rate.activity import Activities
 from auralink.codecs.video.rate.bits_model import KEY, BitsModel
 from auralink.codecs.video.rate.debt import Debt
 
@@ -22,7 +23,7 @@ from auralink.codecs.video.rate.debt import Debt
 _FINER_PER_FRAME: Final = 4.0
 # No frame is coded more than this finer than the finest one of the last period: to sharpen a whole
 # picture in one frame takes many frames' bits, and nobody can predict how many.
-_RAMP: Final = 4.0
+_RAMP: Final = 2.0
 # Even when in debt a period keeps this share of its bits, or the picture would fall to pieces for
 # one large frame; the debt limit drops frames before it comes to that.
 _LEAST_SHARE: Final = 0.25
@@ -106,15 +107,25 @@ class RateController:
         """Seconds that the target rate needs to drain what was coded."""
         return self._debt.delay_s(self._target_bps)
 
-    def plan(self, pts_us: int, target_bps: int, *, key: bool, restart: bool = False) -> Plan:
+    def plan(
+        self,
+        pts_us: int,
+        target_bps: int,
+        *,
+        key: bool,
+        activities: Activities = (),
+        restart: bool = False,
+    ) -> Plan:
         """Decide on the frame captured at ``pts_us``.
 
         Args:
+            activities: what the frame differs from those before it, by layer.
             restart: the hierarchy starts over with this frame though it is no key (a repair).
         """
         if restart:
             self._position = 0
         self._target_bps = target_bps
+        self._model.expect(activities)
         self._debt.advance(pts_us, target_bps)
         if key or self._stream is None:
             return self._plan_key()
