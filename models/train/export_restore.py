@@ -60,14 +60,12 @@ def export(material: Material, run: Path, folder: Path, note: str = "") -> None:
     golden = pack(clip, expected)
     digest = hashlib.sha256(golden).hexdigest()
     entries = [replace(e, golden=replace(e.golden, sha256=digest)) for e in entries]
-    folder.mkdir(parents=True, exist_ok=True)
+    record = _record(net, progress, material, models) | {"note": note}
+    folder.mkdir(parents=True, exist_ok=True)  # only now: a failed export leaves what was there
     for model in models:
         model.entry.path.write_bytes(model.content)
     entries[0].golden_path.write_bytes(golden)
-    _write_json(
-        folder / entries[0].training_record,
-        _record(net, progress, material, models) | {"note": note},
-    )
+    _write_json(folder / entries[0].training_record, record)
     _write_json(
         folder / MANIFEST, {"format": FORMAT, "models": [_as_json(entry) for entry in entries]}
     )

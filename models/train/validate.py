@@ -79,7 +79,6 @@ class RuntimeRestorer:
         before = base if self._output is None else self._output
         made = self._networks.restore(
             base,
-            base,
             before,
             self._hidden,
             quantizer=int(side[0]),
