@@ -14,7 +14,7 @@ from auralink.bench.loss import Result as LossResult
 from auralink.bench.loss import means
 from auralink.bench.rate import BIN_S, Kept
 from auralink.bench.rate import Result as RateResult
-from auralink.bench.results import ClipResult, Result
+from auralink.bench.records import ClipResult, Result
 
 _COLUMNS: Final = 4
 _INCHES: Final = (3.4, 2.7)  # of one small plot

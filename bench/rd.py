@@ -20,7 +20,7 @@ import numpy as np
 from auralink.bench import machine, metrics
 from auralink.bench.anchors import ANCHORS, DEFAULT_ANCHORS, open_anchor
 from auralink.bench.clips import DEFAULT_FRAMES, Clip, ClipFile, Kind, find_clips
-from auralink.bench.results import ClipResult, Curve, Measured, Result, compared, load, save
+from auralink.bench.records import ClipResult, Curve, Measured, Result, compared, load, save
 from auralink.bench.subjects import Point, Run, Subject
 from auralink.codecs.errors import AuraLinkError, InputError, UnsupportedError
 

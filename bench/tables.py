@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from auralink.bench.clips import Kind
-from auralink.bench.results import METRICS, Result
+from auralink.bench.records import METRICS, Result
 
 _NOTHING = "–"
 

@@ -16,9 +16,11 @@ from typing import Final, final
 from auralink.codecs.av1.obu import strip
 from auralink.codecs.base.hierarchy import COARSEST, FLAT, Hierarchy
 from auralink.codecs.base.protocol import BaseUnit, Capabilities, Order
+from auralink.codecs.errors import UnsupportedError
 from auralink.codecs.frame import Frame, pad
 from auralink.codecs.resample import Resampler
 from auralink.codecs.video.base_session import BaseSession, BaseSettings, Clock, OpenBase
+from auralink.codecs.video.engine_choice import EngineChoice
 from auralink.codecs.video.geometry import base_size, coded_size, scales_for
 from auralink.codecs.video.options import EncoderOptions
 from auralink.codecs.video.packetizer import MAX_UNIT_BYTES, Packetizer, Unit
@@ -85,6 +87,7 @@ class BaseLayerEncoder:
         self._speed: SpeedControl | None = None
         self._stream: _Stream | None = None
         self._static = StaticScene(refinements=8)
+        self._engine = EngineChoice(options.engine)
         self._number = 0
         self._last_coded = 0  # number of the newest unit with a picture
         self._last_pts_us: int | None = None
@@ -107,6 +110,10 @@ class BaseLayerEncoder:
         stream, changed = self._prepare(frame, wish)
         session = self._require()
         repair = self._repair.next()
+        if repair.needed:
+            self._use_engine(self._engine.repair(frame.pts_us), stream)
+        elif wish.key:
+            self._use_engine(self._engine.key(frame.pts_us), stream)
         references = self._capabilities is not None and self._capabilities.references
         key = wish.key or changed or session.must_key or (repair.needed and not references)
         if not key and not repair.needed and self._static.may_skip(frame):
@@ -354,6 +361,22 @@ class BaseLayerEncoder:
         if stream.rate is not None:
             stream.rate.resize(pixels)
         self._static.reset()
+
+    def _use_engine(self, engine: str, stream: _Stream) -> None:
+        """Change the AV1 engine; what is coded next is a key."""
+        session = self._require()
+        if engine == session.settings.engine or self._profile.base_codec != "av1":
+            return
+        session.change(engine=engine)
+        try:
+            self._capabilities, self._hierarchy = session.open(coded_size(stream.base))
+        except UnsupportedError:
+            self._engine.unavailable()
+            session.change(engine=self._engine.engine)
+            self._capabilities, self._hierarchy = session.open(coded_size(stream.base))
+        stream.activity = ActivityMeter(self._hierarchy)
+        if stream.rate is not None:
+            stream.rate.follow(self._hierarchy)
 
     def _base_of(self, size: tuple[int, int], rung: Rung) -> tuple[int, int]:
         return base_size(size, rung.scale)

@@ -292,3 +292,19 @@ def test_blank_pictures_are_coded_like_any_other() -> None:
     coded = code(open_encoder("hybrid", fps=30, options=FAST), [blank(64, 64, i) for i in range(3)])
 
     assert list(play(coded))[-1].frame is not None
+
+
+def test_repeated_losses_change_to_the_engine_that_repairs_cheaply() -> None:
+    encoder = open_encoder("hybrid", fps=30, options=FAST)
+    receiver = Receiver(open_decoder())
+    report, keys = None, []
+    for i in range(90):
+        unit = encoder.encode(moving(i), Wish(bitrate_bps=200_000, report=report))
+        keys += [i] if unit.kind is Kind.KEY else []
+        if i not in (16, 32, 48, 64, 80):
+            for packet in unit.packets:
+                receiver.push(packet)
+        report = receiver.report() if i % 4 == 3 else None
+
+    assert len(keys) == 3, "the first, one repair, and one repair that changes the engine"
+    assert "libaom" in encoder.name  # type: ignore[attr-defined]

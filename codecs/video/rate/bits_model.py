@@ -69,6 +69,12 @@ class BitsModel:
                     step = _LAYER_BELOW_KEY[kind] - _LAYER_BELOW_KEY[layer]
                     self._priors[layer] = self._levels[kind] + step
 
+    def forget_layers(self) -> None:
+        """Layers mean something else from now on; what keys take is still known."""
+        self._levels = {kind: level for kind, level in self._levels.items() if kind == KEY}
+        self._priors.clear()
+        self._last.clear()
+
     def resize(self, pixels: int) -> None:
         """The frames change size: levels follow the number of pixels."""
         # Measured between half and full size at one quantizer: bits grow a little slower.

@@ -167,6 +167,14 @@ class RateController:
         self._interval_s = interval_s
         self._largest_share = largest_share(interval_s, len(self._hierarchy.layers))
 
+    def follow(self, hierarchy: Hierarchy) -> None:
+        """Another engine codes from the next key on; what is owed stays owed."""
+        self._hierarchy = hierarchy
+        self._recent = deque(maxlen=len(hierarchy.layers))
+        self._model.forget_layers()
+        self._position = 0
+        self.set_interval(self._interval_s)
+
     def resize(self, pixels: int) -> None:
         """The base size changes with the next key."""
         self._model.resize(pixels)
