@@ -74,7 +74,7 @@ def test_only_good_pictures_are_shown_however_much_is_lost(
 ) -> None:
     made = lossy(engine, loss, burst, resend)
 
-    assert made.state.there.lost > 2
+    assert made.state.there.lost > 0
     assert all(played.picture.status is not Status.FROZEN for played in made.played)
     numbers = [played.picture.number for played in made.played]
     assert numbers == sorted(set(numbers))
