@@ -40,6 +40,9 @@ RESTORE_MODEL: Final = 1  # the super-resolution weights that hybrid streams ask
 _KEY_TRIES: Final = 3  # a key is coded again while it misses its limit by much
 _KEY_OVER: Final = 1.15
 _KEY_UNDER: Final = 0.7
+# In a call every second unit should be droppable, which slower presets do not give.
+_SLOWEST_LIVE: Final = 5
+_SLOWEST: Final = 3
 _COARSER: Final = 12  # quantizer steps: a third of the bytes
 
 
@@ -323,7 +326,11 @@ class BaseLayerEncoder:
         if self._speed is None:
             budget_ms = options.cores * 1e3 / self._fps
             self._speed = SpeedControl(
-                pinned=options.preset, pixels=pixels, budget_ms=budget_ms, screen=screen
+                pinned=options.preset,
+                pixels=pixels,
+                budget_ms=budget_ms,
+                screen=screen,
+                slowest=_SLOWEST_LIVE if self._clock else _SLOWEST,
             )
         preset = self._speed.at_key(pixels=pixels, screen=screen)
         if self._session is None:

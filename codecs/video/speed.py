@@ -37,9 +37,19 @@ class SpeedControl:
     Args:
         pinned: the user's preset; then nothing is controlled.
         budget_ms: time per frame: frame interval times the share of cores granted.
+        slowest: never choose a slower preset than this.
     """
 
-    def __init__(self, *, pinned: int | None, pixels: int, budget_ms: float, screen: bool) -> None:
+    def __init__(
+        self,
+        *,
+        pinned: int | None,
+        pixels: int,
+        budget_ms: float,
+        screen: bool,
+        slowest: int = min(NOMINAL_MS),
+    ) -> None:
+        self._slowest = slowest
         self._pinned = pinned
         self._megapixels = pixels / 1e6
         self._budget_ms = budget_ms
@@ -80,7 +90,7 @@ class SpeedControl:
 
     def _best(self, load: float) -> int:
         """The slowest preset that stays under ``load``; the fastest if none does."""
-        for preset in NOMINAL_MS:
+        for preset in range(self._slowest, max(NOMINAL_MS)):
             if self._load(preset) <= load:
                 return preset
         return max(NOMINAL_MS)

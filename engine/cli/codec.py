@@ -8,6 +8,7 @@ from auralink.codecs.video.options import EncoderOptions
 from auralink.codecs.video.profiles import PROFILES, open_encoder
 from auralink.codecs.video.protocol import VideoEncoder
 from auralink.engine.cli.values import known_name
+from auralink.engine.inference.base import open_remote_base
 
 
 def encoder_for(
@@ -25,7 +26,8 @@ def encoder_for(
     """
     known_name("profile", profile, PROFILES)
     clock = time.perf_counter if adaptive else None
-    return open_encoder(profile, fps=fps, options=options, clock=clock)
+    # In a process of its own: a native library that crashes or waits for ever costs one key.
+    return open_encoder(profile, fps=fps, options=options, base=open_remote_base, clock=clock)
 
 
 def not_onto_itself(source: str, target: Path) -> None:

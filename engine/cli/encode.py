@@ -88,7 +88,8 @@ def _encode(
 ) -> Tally:
     """Encode all of a clip; a camera may be interrupted, that is how it ends."""
     tally = Tally()
-    encoder = encoder_for(profile, fps=clip.info.fps, options=options)
+    # A file waits for its encoder, and should come out the same on every machine.
+    encoder = encoder_for(profile, fps=clip.info.fps, options=options, adaptive=clip.info.live)
     try:
         with progress("encoding", clip.info.frames, quiet=quiet) as bar:
             for step in encode_frames(clip, encoder, lambda _: wish):
