@@ -43,7 +43,7 @@ LICENCE = "Apache-2.0"
 # Grey levels.  Float graphs differ by rounding alone; in 8 bits an activation on the edge of a step
 # may tip over, and a few in sum move a sample by a level or two.
 TOLERANCE: dict[Precision, float] = {"fp32": 1.0, "int8": 3.0}
-VALIDATION_FRAMES = 32
+VALIDATION_FRAMES = 64
 
 
 def export(material: Material, run: Path, folder: Path, note: str = "") -> None:

@@ -101,6 +101,19 @@ def test_the_state_matters(networks: OnnxNetworks) -> None:
     assert not np.array_equal(alone.luma, after.luma)
 
 
+def test_does_not_drift_without_a_key(networks: OnnxNetworks) -> None:
+    pictures = [pattern(64, 48, seed=seed) for seed in range(4)]
+    output, hidden, changes = None, None, []
+
+    for at in range(160):
+        made = restore(networks, pictures[at % 4], output, hidden)
+        assert made is not None
+        output, hidden = made.luma, made.hidden
+        changes.append(np.abs(output.astype(int) - pictures[at % 4]).mean())
+
+    assert abs(np.mean(changes[-4:]) - np.mean(changes[12:16])) < 0.5
+
+
 def test_does_not_write_to_its_inputs(networks: OnnxNetworks) -> None:
     picture = pattern(64, 48)
     picture.flags.writeable = False
