@@ -13,7 +13,6 @@ no drop ever breaks a reference.
 from dataclasses import dataclass
 from typing import Final, final
 
-from auralink.codecs.av1.obu import strip
 from auralink.codecs.base.hierarchy import COARSEST, FLAT, Hierarchy
 from auralink.codecs.base.protocol import BaseUnit, Capabilities, Order
 from auralink.codecs.errors import UnsupportedError
@@ -23,19 +22,18 @@ from auralink.codecs.video.base_session import BaseSession, BaseSettings, Clock,
 from auralink.codecs.video.engine_choice import EngineChoice
 from auralink.codecs.video.geometry import base_size, coded_size, scales_for
 from auralink.codecs.video.options import EncoderOptions
-from auralink.codecs.video.packetizer import MAX_UNIT_BYTES, Packetizer, Unit
-from auralink.codecs.video.parity import ParitySender
-from auralink.codecs.video.protocol import Coded, Kind, Outcome, Wish
-from auralink.codecs.video.rate.activity import ActivityMeter
+from auralink.codecs.video.packetizer import MAX_UNIT_BYTES
+from auralink.codecs.video.protocol import Coded, Outcome, Wish
+from auralink.codecs.video.rate.activity import Activities, ActivityMeter
 from auralink.codecs.video.rate.controller import Plan, RateController
-from auralink.codecs.video.rate.ladder import Ladder, Rung, rungs
+from auralink.codecs.video.rate.ladder import Ladder, Rung, rungs, start_rung
 from auralink.codecs.video.repair import Repair, RepairPolicy
+from auralink.codecs.video.scene_cut import SceneCut
 from auralink.codecs.video.screen import looks_rendered
 from auralink.codecs.video.speed import SpeedControl
 from auralink.codecs.video.static_scene import StaticScene
-from auralink.codecs.video.syntax import Profile, StreamConfig
-
-RESTORE_MODEL: Final = 1  # the super-resolution weights that hybrid streams ask for
+from auralink.codecs.video.syntax import Profile
+from auralink.codecs.video.unit_writer import UnitWriter
 
 _KEY_TRIES: Final = 3  # a key is coded again while it misses its limit by much
 _KEY_OVER: Final = 1.15
@@ -54,6 +52,7 @@ class _Stream:
     ladder: Ladder
     base: tuple[int, int]
     activity: ActivityMeter
+    cut: SceneCut
     rate: RateController | None = None
 
 
@@ -82,8 +81,7 @@ class BaseLayerEncoder:
         self._fps = fps
         self._clock = clock
         self._open_base = open_base
-        self._packetizer = Packetizer()
-        self._parity = ParitySender()
+        self._writer = UnitWriter(profile, fps=fps, neural=options.neural)
         self._repair = RepairPolicy()
         self._resampler = Resampler("lanczos")
         self._session: BaseSession | None = None
@@ -91,8 +89,6 @@ class BaseLayerEncoder:
         self._stream: _Stream | None = None
         self._static = StaticScene(refinements=8)
         self._engine = EngineChoice(options.engine)
-        self._number = 0
-        self._last_coded = 0  # number of the newest unit with a picture
         self._last_pts_us: int | None = None
         self._captured = 0  # frames since the rung changed
         self._capabilities: Capabilities | None = None
@@ -135,7 +131,9 @@ class BaseLayerEncoder:
     def _code(
         self, frame: Frame, wish: Wish, stream: _Stream, repair: Repair, *, key: bool
     ) -> Coded:
-        plan = self._plan(frame, wish, stream, key=key, repaired=repair.needed)
+        activities = stream.activity.measure(frame) if stream.rate else ()
+        key = key or self._cut(stream, activities)
+        plan = self._plan(frame, wish, stream, activities, key=key, repaired=repair.needed)
         if plan is not None and plan.drop:
             return Coded(outcome=Outcome.DROPPED_BACKLOG)
         picture = self._scale(frame, stream.base)
@@ -145,8 +143,22 @@ class BaseLayerEncoder:
         unit = self._bound(picture, wish, unit)
         return self._finish(frame, wish, stream, repair, unit)
 
+    def _cut(self, stream: _Stream, activities: Activities) -> bool:
+        """True if the frame should be a key because it is nothing like the one before."""
+        if not activities or stream.rate is None:
+            return False
+        late = stream.rate.delay_s > self._options.rate.delay_s
+        return stream.cut.happened(activities[-1]) and not late
+
     def _plan(
-        self, frame: Frame, wish: Wish, stream: _Stream, *, key: bool, repaired: bool
+        self,
+        frame: Frame,
+        wish: Wish,
+        stream: _Stream,
+        activities: Activities,
+        *,
+        key: bool,
+        repaired: bool,
     ) -> Plan | None:
         if stream.rate is None or wish.bitrate_bps is None:
             return None
@@ -154,7 +166,7 @@ class BaseLayerEncoder:
             frame.pts_us,
             wish.bitrate_bps,
             key=key,
-            activities=stream.activity.measure(frame),
+            activities=activities,
             restart=repaired,
         )
 
@@ -165,7 +177,7 @@ class BaseLayerEncoder:
         self, picture: Frame, wish: Wish, repair: Repair, plan: Plan | None, *, key: bool
     ) -> BaseUnit:
         order = Order(
-            number=self._number,
+            number=self._writer.number,
             quantizer=self._options.quantizer if plan is None else plan.quantizer,
             exact=plan is not None,
             bitrate_bps=wish.bitrate_bps or 0,
@@ -209,92 +221,28 @@ class BaseLayerEncoder:
         return unit
 
     def _finish(
-        self,
-        frame: Frame,
-        wish: Wish,
-        stream: _Stream,
-        repair: Repair,
-        coded: BaseUnit,
+        self, frame: Frame, wish: Wish, stream: _Stream, repair: Repair, unit: BaseUnit
     ) -> Coded:
-        config = self._config(frame, stream) if coded.key else None
-        payload = strip(coded.data) if self._profile.base_codec == "av1" else coded.data
-        packets = self._packetizer.packetize(
-            Unit(
-                kind=Kind.KEY if coded.key else Kind.DELTA,
-                number=self._number,
-                reference=coded.reference,
-                depends=coded.depends,
-                pts_us=frame.pts_us,
-                config=config,
-                payload=payload,
-            )
-        )
-        parity = self._parity.protect(packets, reference=coded.reference, strength=wish.parity)
-        size = sum(map(len, packets))
-        parity_bytes = sum(map(len, parity))
+        coded = self._writer.coded(frame, unit, base=stream.base, parity=wish.parity)
         if stream.rate is not None and wish.bitrate_bps is not None:
-            stream.rate.coded(size * 8, coded.quantizer, key=coded.key, layer=coded.layer)
-            stream.rate.extra(parity_bytes * 8)
+            bits = 8 * (coded.payload_bytes + coded.header_bytes)
+            stream.rate.coded(bits, unit.quantizer, key=unit.key, layer=unit.layer)
+            stream.rate.extra(8 * coded.parity_bytes)
             stream.activity.coded()
             stream.ladder.observe(frame.pts_us, stream.rate.wanted)
-        self._repair.sent(self._number, key=coded.key, repair=repair.needed)
+        self._repair.sent(coded.number, key=unit.key, repair=repair.needed)
         self._static.coded(frame)
-        self._last_coded = self._number
         self._last_pts_us = frame.pts_us
-        self._number += 1
-        return Coded(
-            outcome=Outcome.CODED,
-            packets=packets + parity,
-            number=self._number - 1,
-            kind=Kind.KEY if coded.key else Kind.DELTA,
-            reference=coded.reference,
-            layer=coded.layer,
-            quantizer=coded.quantizer,
-            base_size=stream.base,
-            payload_bytes=len(payload),
-            header_bytes=size - len(payload),
-            parity_bytes=parity_bytes,
-        )
+        return coded
 
     def _skip(self, frame: Frame, stream: _Stream) -> Coded:
-        packets = self._packetizer.packetize(
-            Unit(
-                kind=Kind.SKIP,
-                number=self._number,
-                reference=False,
-                depends=(self._last_coded,),
-                pts_us=frame.pts_us,
-            )
-        )
-        size = sum(map(len, packets))
+        coded = self._writer.skipped(frame, base=stream.base)
         if stream.rate is not None:
-            stream.rate.extra(size * 8)
+            stream.rate.extra(8 * coded.size)
         self._static.skipped()
-        self._repair.sent(self._number, key=False, repair=False)
+        self._repair.sent(coded.number, key=False, repair=False)
         self._last_pts_us = frame.pts_us
-        self._number += 1
-        return Coded(
-            outcome=Outcome.SKIPPED,
-            packets=packets,
-            number=self._number - 1,
-            kind=Kind.SKIP,
-            reference=False,
-            base_size=stream.base,
-            header_bytes=size,
-        )
-
-    def _config(self, frame: Frame, stream: _Stream) -> StreamConfig:
-        smaller = stream.base != stream.size
-        return StreamConfig(
-            profile=self._profile,
-            width=frame.width,
-            height=frame.height,
-            base_width=stream.base[0],
-            base_height=stream.base[1],
-            model_id=RESTORE_MODEL if smaller and self._options.neural else 0,
-            pts_us=frame.pts_us,
-            interval_ns=round(1e9 / self._fps),
-        )
+        return coded
 
     # -- what changes rarely -----------------------------------------------------------------
 
@@ -302,7 +250,7 @@ class BaseLayerEncoder:
         """The stream for this frame, and whether it must start with a key."""
         stream = self._stream
         if stream is None or stream.size != frame.size:
-            stream = self._stream = self._start(frame)
+            stream = self._stream = self._start(frame, wish)
             self._begin_rate(stream, wish)
             return stream, True
         rung = stream.ladder.rung
@@ -316,11 +264,17 @@ class BaseLayerEncoder:
             stream.rate.set_interval(rung.divisor / self._fps)
         return stream, False
 
-    def _start(self, frame: Frame) -> _Stream:
+    def _bits_per_pixel(self, frame: Frame, wish: Wish) -> float | None:
+        if wish.bitrate_bps is None:
+            return None
+        return wish.bitrate_bps / self._fps / (frame.width * frame.height)
+
+    def _start(self, frame: Frame, wish: Wish) -> _Stream:
         options = self._options
         screen = looks_rendered(frame) if options.screen is None else options.screen
         scaling = options.scaling and self._profile is Profile.HYBRID and not screen
-        ladder = Ladder(rungs(scales_for(frame.size, scaling=scaling)))
+        steps = rungs(scales_for(frame.size, scaling=scaling))
+        ladder = Ladder(steps, start=start_rung(steps, self._bits_per_pixel(frame, wish)))
         base = self._base_of(frame.size, ladder.rung)
         pixels = base[0] * base[1]
         if self._speed is None:
@@ -347,7 +301,7 @@ class BaseLayerEncoder:
         self._capabilities, self._hierarchy = self._session.open(coded_size(base))
         self._static.reset()
         activity = ActivityMeter(self._hierarchy)
-        return _Stream(size=frame.size, ladder=ladder, base=base, activity=activity)
+        return _Stream(size=frame.size, ladder=ladder, base=base, activity=activity, cut=SceneCut())
 
     def _begin_rate(self, stream: _Stream, wish: Wish) -> None:
         if wish.bitrate_bps is None or not self._capabilities or not self._capabilities.quantizer:

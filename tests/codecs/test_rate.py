@@ -14,7 +14,7 @@ from auralink.codecs.base.svt import CAMERA_HIERARCHY
 from auralink.codecs.video.rate.bits_model import KEY, BitsModel
 from auralink.codecs.video.rate.controller import RateController, RateOptions, largest_share
 from auralink.codecs.video.rate.debt import Debt
-from auralink.codecs.video.rate.ladder import HOLD_S, Ladder, Rung, rungs
+from auralink.codecs.video.rate.ladder import HOLD_S, Ladder, Rung, rungs, start_rung
 
 FPS = 30
 PIXELS = 640 * 360
@@ -253,3 +253,18 @@ def test_a_failed_climb_makes_the_next_one_wait_longer() -> None:
 
     assert waits[1] > 1.5 * waits[0]
     assert waits[2] > 1.5 * waits[1]
+
+
+@pytest.mark.parametrize(
+    ("bits_per_pixel", "scale"), [(None, 1.0), (0.05, 1.0), (0.003, 2 / 3), (0.0005, 0.5)]
+)
+def test_the_start_rung_follows_the_bits_there_are(
+    bits_per_pixel: float | None, scale: float
+) -> None:
+    steps = rungs(SCALES)
+
+    assert steps[start_rung(steps, bits_per_pixel)] == Rung(scale, 1)
+
+
+def test_a_stream_that_must_not_scale_starts_at_the_top() -> None:
+    assert start_rung(rungs((1.0,)), 0.0001) == 0

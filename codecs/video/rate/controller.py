@@ -49,7 +49,7 @@ class RateOptions:
 
     delay_s: float = 0.25
     key_budgets: float = 4.0
-    finest: int = FINEST  # never code the top layer finer than this
+    finest: int = 8  # never code the top layer finer: nobody sees it, and a change must be paid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
