@@ -115,7 +115,8 @@ class BaseLayerEncoder:
             self._use_engine(self._engine.key(frame.pts_us), stream)
         references = self._capabilities is not None and self._capabilities.references
         key = wish.key or changed or session.must_key or (repair.needed and not references)
-        if not key and not repair.needed and self._static.may_skip(frame):
+        refined = stream.rate is None or stream.rate.refined
+        if not key and not repair.needed and refined and self._static.may_skip(frame):
             return self._skip(frame, stream)
         self._captured += 1
         if not key and self._captured % stream.ladder.rung.divisor:

@@ -1,8 +1,8 @@
 """Notice that nothing moves, and stop coding it once it looks as good as it should.
 
 Rendered and frozen sources repeat frames to the bit.  A repeated frame is still coded for one
-period of the hierarchy, so that its finest layer gets to sharpen the picture; after that a skip
-unit of a few bytes says that the picture stays.  Camera noise never repeats: there the encoder's
+period of the hierarchy, and under rate control until it is fine enough; after that a skip unit of
+a few bytes says that the picture stays.  Camera noise never repeats: there the encoder's
 own skip modes do the work.
 """
 

@@ -107,12 +107,15 @@ def test_a_rise_is_used_within_a_second() -> None:
     assert sum(spent[6 * FPS : 8 * FPS]) / 2 == pytest.approx(600_000, rel=0.1)
 
 
-def test_a_key_is_planned_for_four_frame_budgets() -> None:
+def test_a_key_is_planned_for_four_frame_budgets_and_the_first_for_ten() -> None:
     control = RateController(hierarchy=CAMERA_HIERARCHY, pixels=PIXELS, fps=FPS)
 
     plan = control.plan(0, 300_000, key=True)
 
-    assert plan.limit_bits == pytest.approx(4 * 300_000 / FPS)
+    assert plan.limit_bits == pytest.approx(10 * 300_000 / FPS)
+    control.coded(90_000, plan.quantizer, key=True, layer=0)
+    later = control.plan(500_000, 300_000, key=True)
+    assert later.limit_bits == pytest.approx(4 * 300_000 / FPS)
     assert not plan.drop
 
 

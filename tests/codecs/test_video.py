@@ -247,7 +247,7 @@ def test_a_lost_reference_freezes_the_picture_until_it_is_repaired(engine: str) 
     options = EncoderOptions(preset=10, engine=engine)  # type: ignore[arg-type]
     encoder = open_encoder("hybrid", fps=30, options=options)
     receiver = Receiver(open_decoder())
-    wish, shown = Wish(bitrate_bps=200_000), []
+    wish, shown = Wish(), []
     kinds: list[Kind] = []
     for i in range(40):
         unit = encoder.encode(moving(i), wish)
@@ -256,7 +256,7 @@ def test_a_lost_reference_freezes_the_picture_until_it_is_repaired(engine: str) 
         arrived = [p for packet in unit.packets for p in receiver.push(packet)] if not lost else []
         shown.append(arrived[-1] if arrived else None)
         report = receiver.report() if i % 4 == 3 else None
-        wish = Wish(bitrate_bps=200_000, report=report)
+        wish = Wish(report=report)
 
     frozen = [i for i, picture in enumerate(shown) if picture is None]
     assert frozen[0] == 16

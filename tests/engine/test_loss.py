@@ -9,6 +9,7 @@ from auralink.codecs.frame import Frame
 from auralink.codecs.video.options import EncoderOptions, Engine
 from auralink.codecs.video.profiles import open_decoder, open_encoder
 from auralink.codecs.video.protocol import Kind, Outcome, Status
+from auralink.codecs.video.rate.controller import RateOptions
 from auralink.engine.link.call import (
     URGENT_EVERY_US,
     Call,
@@ -50,7 +51,14 @@ def call(
         open_encoder(
             "hybrid",
             fps=FPS,
-            options=EncoderOptions(preset=10, engine=engine, scaling=False, screen=False),
+            # A small first key, so that no frame is left out at the start and numbers are indices.
+            options=EncoderOptions(
+                preset=10,
+                engine=engine,
+                scaling=False,
+                screen=False,
+                rate=RateOptions(first_key_budgets=4),
+            ),
         ),
         open_decoder(),
         bitrate_bps=RATE,

@@ -1,0 +1,83 @@
+"""Put measured tables into the documents, from the committed results and nothing else.
+
+::
+
+    python -m auralink.bench.documents          # fills README.md
+    python -m auralink.bench.documents --check  # exit 1 if a table is not what the results say
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from auralink.bench import tables, thin
+from auralink.bench.records import load
+from auralink.codecs.errors import InputError
+
+README: Final = Path("README.md")
+RESULTS: Final = Path("bench/results")
+PROFILES: Final = ("hybrid", "hybrid@rate")
+
+
+def bits(results: Path) -> str:
+    """Mean BD-rates and how they were made."""
+    result = load(results / "rd.json")
+    subjects = [name for name in PROFILES if name in result.subjects]
+    anchors = [name for name in result.subjects if name not in PROFILES]
+    cpu = result.machine.get("cpu", "unknown processor")
+    return "\n\n".join(
+        (
+            "Bits for the same quality, SSIM-Y / MS-SSIM-Y / PSNR-Y (BD-rate; negative: fewer):",
+            tables.means(result, subjects, anchors),
+            f"`{result.command}` on {cpu}.",
+        )
+    )
+
+
+def preset(results: Path) -> str:
+    """A fifth of LiveKit's 360p preset."""
+    path = results / "thin.json"
+    return "\n\n".join(
+        (
+            "640x360 at 20 frames per second, SSIM-Y mean / 5th percentile (bits spent):",
+            thin.table(thin.load(path)),
+            "`python -m auralink.bench.thin`",
+        )
+    )
+
+
+BLOCKS: Final[Mapping[str, Callable[[Path], str]]] = {"bits": bits, "preset": preset}
+
+
+def filled(text: str, results: Path) -> str:
+    """``text`` with each ``<!-- NAME:begin -->`` block written anew.
+
+    Raises:
+        InputError: a block has no end.
+    """
+    for name, write in BLOCKS.items():
+        pattern = re.compile(rf"(<!-- {name}:begin[^>]*-->\n).*?(<!-- {name}:end -->)", re.DOTALL)
+        if f"<!-- {name}:begin" in text and not pattern.search(text):
+            raise InputError(f"block {name} has a begin and no end")
+        body = write(results)
+        text = pattern.sub(lambda found, body=body: f"{found[1]}\n{body}\n\n{found[2]}", text)
+    return text
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m auralink.bench.documents", description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    before = README.read_text()
+    after = filled(before, RESULTS)
+    if given.check:
+        return int(before != after)
+    README.write_text(after)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
