@@ -62,8 +62,10 @@ def filled(text: str, results: Path) -> str:
         pattern = re.compile(rf"(<!-- {name}:begin[^>]*-->\n).*?(<!-- {name}:end -->)", re.DOTALL)
         if f"<!-- {name}:begin" in text and not pattern.search(text):
             raise InputError(f"block {name} has a begin and no end")
-        body = write(results)
-        text = pattern.sub(lambda found, body=body: f"{found[1]}\n{body}\n\n{found[2]}", text)
+        found = pattern.search(text)
+        if found:
+            block = f"{found[1]}\n{write(results)}\n\n{found[2]}"
+            text = text[: found.start()] + block + text[found.end() :]
     return text
 
 

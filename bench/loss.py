@@ -17,7 +17,6 @@ import itertools
 import json
 import statistics
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +26,19 @@ import numpy as np
 
 from auralink.bench import machine, tables
 from auralink.bench.clips import Clip, find_clips
+from auralink.bench.loss_figures import (
+    bytes_by_kind,
+    count_repairs,
+    displayed,
+    frozen_instants,
+    longest,
+    repair_keys,
+)
 from auralink.bench.metrics import ssim
 from auralink.codecs.errors import AuraLinkError, InputError
-from auralink.codecs.frame import Frame, blank
 from auralink.codecs.video.options import EncoderOptions, Engine
 from auralink.codecs.video.profiles import open_decoder, open_encoder
-from auralink.codecs.video.protocol import Coded, Kind, Status
+from auralink.codecs.video.protocol import Status
 from auralink.engine.link.call import URGENT_EVERY_US, Call, Recording, Sending, is_new, simulate
 from auralink.engine.link.netem import LinkSettings
 
@@ -248,13 +254,13 @@ def _measure(
 
 def judge(clip: Clip, name: str, pattern: Pattern, target_bps: int, made: Recording) -> Seen:
     """Figures from what happened in a call."""
-    shown = displayed(clip, made)
+    shown = displayed(clip, made, delay_ms=ONE_WAY_MS + PLAYOUT_MS)
     first = round(WARM_UP_S * clip.fps)
     similarities = [
         ssim(original.y, frame.y)
         for original, (_, frame) in list(zip(clip.frames, shown, strict=True))[first:]
     ]
-    frozen = _frozen(made, [index for index, _ in shown])[first:]
+    frozen = frozen_instants(made, [index for index, _ in shown])[first:]
     begun_us = next((played.at_us for played in made.played if is_new(played)), 0)
     recoveries = sorted(
         (end - start) / 1e3 for start, end in made.stuck if end is not None and start > begun_us
@@ -262,7 +268,7 @@ def judge(clip: Clip, name: str, pattern: Pattern, target_bps: int, made: Record
     limit_ms = 2 * ONE_WAY_MS + 2e3 / clip.fps + URGENT_EVERY_US / 1e3
     in_time = [spent <= limit_ms for spent in recoveries]
     coded = [sent.coded for sent in made.sent if sent.coded.packets]
-    there, by_kind = made.state.there, _bytes_by_kind(coded)
+    there, by_kind = made.state.there, bytes_by_kind(coded)
     by_kind["resent"] = made.state.sender.resent_bytes
     total = sum(by_kind.values())
     return Seen(
@@ -276,11 +282,11 @@ def judge(clip: Clip, name: str, pattern: Pattern, target_bps: int, made: Record
         ssim=statistics.fmean(similarities),
         ssim_p5=float(np.percentile(similarities, 5)),
         freeze_ratio=statistics.fmean(frozen),
-        longest_freeze_ms=1e3 / clip.fps * _longest(frozen),
+        longest_freeze_ms=1e3 / clip.fps * longest(frozen),
         stuck=len(recoveries),
         recovery_ms=tuple(recoveries),
         in_time=statistics.fmean(in_time) if in_time else 1.0,
-        keys=_repair_keys(coded),
+        keys=repair_keys(coded),
         repairs=count_repairs(coded),
         resent=made.state.sender.resent,
         rebuilt=made.state.received.recovered,
@@ -289,83 +295,6 @@ def judge(clip: Clip, name: str, pattern: Pattern, target_bps: int, made: Record
         bytes_by_kind=by_kind,
         base_sizes=tuple(dict.fromkeys(f"{w}x{h}" for w, h in (unit.base_size for unit in coded))),
     )
-
-
-def displayed(clip: Clip, made: Recording) -> list[tuple[int, Frame]]:
-    """What a viewer sees at each frame's display instant: index of the frame, and the picture."""
-    ready = [
-        (played.at_us, played.picture.frame)
-        for played in made.played
-        if is_new(played) and played.picture.frame is not None
-    ]
-    shown: list[tuple[int, Frame]] = []
-    current, index, at = blank(*clip.size), -1, 0
-    waiting: list[Frame] = []
-    for frame in clip.frames:
-        instant_us = frame.pts_us + (ONE_WAY_MS + PLAYOUT_MS) * 1e3
-        while at < len(ready) and ready[at][0] <= instant_us:
-            waiting.append(ready[at][1])
-            at += 1
-        half_us = 5e5 / clip.fps
-        due = [picture for picture in waiting if picture.pts_us <= frame.pts_us + half_us]
-        if due:
-            current = due[-1]
-            index = round(current.pts_us * clip.fps / 1e6)
-            waiting = [picture for picture in waiting if picture.pts_us > current.pts_us]
-        shown.append((index, current))
-    return shown
-
-
-def _frozen(made: Recording, shown: Sequence[int]) -> list[bool]:
-    """Display instants whose picture is older than the newest one sent by then."""
-    frozen, newest = [], -1
-    for index, (sent, seen) in enumerate(zip(made.sent, shown, strict=True)):
-        if sent.coded.packets:
-            newest = index
-        frozen.append(seen < newest)
-    return frozen
-
-
-def _longest(flags: Iterable[bool]) -> int:
-    runs = [len(list(group)) for value, group in itertools.groupby(flags) if value]
-    return max(runs, default=0)
-
-
-def _bytes_by_kind(coded: Sequence[Coded]) -> dict[str, int]:
-    found = Counter({"key": 0, "delta": 0, "skip": 0, "parity": 0})
-    for unit in coded:
-        found[unit.kind.name.lower()] += unit.payload_bytes + unit.header_bytes
-        found["parity"] += unit.parity_bytes
-    return dict(found)
-
-
-def _repair_keys(coded: Sequence[Coded]) -> int:
-    """Keys after the first that keep the base size: someone asked for them."""
-    return sum(
-        unit.kind is Kind.KEY and unit.base_size == before.base_size
-        for before, unit in itertools.pairwise(coded)
-    )
-
-
-def count_repairs(coded: Sequence[Coded]) -> int:
-    """Delta units that pass over the two coded units before them, as no unit else does."""
-    recent: list[int] = []
-    found = 0
-    for unit in coded:
-        if unit.kind is Kind.SKIP:
-            continue
-        if unit.kind is Kind.DELTA and len(recent) == 2:
-            found += unit.number - nearest(unit.packets[0]) < recent[0]
-        recent = [*recent[-1:], unit.number]
-    return found
-
-
-def nearest(packet: bytes) -> int:
-    """The smallest dependency distance of a delta packet."""
-    from auralink.codecs.video.syntax_packet import Packet, parse_packet
-
-    head = parse_packet(packet)
-    return head.distances[0] if isinstance(head, Packet) and head.distances else 0
 
 
 def _settings() -> dict[str, str]:
