@@ -24,17 +24,14 @@ PROFILES: Final = ("hybrid", "hybrid@rate")
 
 def bits(results: Path) -> str:
     """Mean BD-rates and how they were made."""
-    result = load(results / "rd.json")
-    subjects = [name for name in PROFILES if name in result.subjects]
-    anchors = [name for name in result.subjects if name not in PROFILES]
-    cpu = result.machine.get("cpu", "unknown processor")
-    return "\n\n".join(
-        (
-            "Bits for the same quality, SSIM-Y / MS-SSIM-Y / PSNR-Y (BD-rate; negative: fewer):",
-            tables.means(result, subjects, anchors),
-            f"`{result.command}` on {cpu}.",
-        )
-    )
+    parts = ["Bits for the same quality, SSIM-Y / MS-SSIM-Y / PSNR-Y (BD-rate; negative: fewer):"]
+    for name in ("rd.json", "rd_rate.json"):
+        result = load(results / name)
+        subjects = [subject for subject in PROFILES if subject in result.subjects]
+        anchors = [subject for subject in result.subjects if subject not in PROFILES]
+        cpu = result.machine.get("cpu", "unknown processor")
+        parts += [tables.means(result, subjects, anchors), f"`{result.command}` on {cpu}."]
+    return "\n\n".join(parts)
 
 
 def preset(results: Path) -> str:
