@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from auralink.bench import anchors, plots, rd, results, tables
+from auralink.bench import anchors, plots, rd, records, tables
 from auralink.bench.clips import Clip, Kind, synthetic
 from auralink.bench.subjects import Point, Run
 from auralink.codecs.errors import InputError, UnsupportedError
@@ -53,7 +53,7 @@ def test_measures_every_anchor_on_every_clip_and_compares_them(folder: Path) -> 
 def test_a_result_comes_back_from_its_file(folder: Path) -> None:
     result = rd.run(options(folder, names=("talk",)))
 
-    back = results.load(folder / "rd.json")
+    back = records.load(folder / "rd.json")
 
     assert back.subjects == result.subjects == ANCHORS
     assert back.clips[0].curves[0].settings == result.clips[0].curves[0].settings
@@ -66,7 +66,7 @@ def test_a_result_comes_back_from_its_file(folder: Path) -> None:
     for broken in ("{}", "nonsense", json.dumps({"schema": 99})):
         (folder / "broken.json").write_text(broken)
         with pytest.raises(InputError):
-            results.load(folder / "broken.json")
+            records.load(folder / "broken.json")
 
 
 def test_kept_curves_are_not_measured_again(folder: Path) -> None:
@@ -176,15 +176,15 @@ def test_tables_and_plots_show_what_was_measured(folder: Path) -> None:
 
 
 def test_means_leave_out_clips_without_common_quality() -> None:
-    def point(kbps: float, ssim: float) -> results.Measured:
-        return results.Measured(
+    def point(kbps: float, ssim: float) -> records.Measured:
+        return records.Measured(
             point="q", kbps=kbps, kbps_after_key=kbps, bytes=1, keys=1, frames_sent=1, ssim=ssim,
             ssim_p5=ssim, ms_ssim=ssim, psnr=ssim * 40, encode_fps=1, decode_fps=1,
         )  # fmt: skip
 
-    def clip(name: str, tested: list[float]) -> results.ClipResult:
+    def clip(name: str, tested: list[float]) -> records.ClipResult:
         curves = [
-            results.Curve(
+            records.Curve(
                 subject=subject,
                 settings={},
                 points=tuple(point(rate, q) for rate, q in zip(rates, qualities, strict=True)),
@@ -194,16 +194,16 @@ def test_means_leave_out_clips_without_common_quality() -> None:
                 ("tested", (50, 100), tested),
             )
         ]
-        return results.ClipResult(
+        return records.ClipResult(
             clip=name, kind=Kind.PEOPLE.value, width=1, height=1, fps=1, frames=1,
             source_frames=1, ms_ssim_scales=1, curves=tuple(curves),
         )  # fmt: skip
 
-    bare = results.Result(
+    bare = records.Result(
         command="", machine={}, clips=(clip("a", [0.8, 0.9]), clip("b", [0.95, 0.99]))
     )
 
-    result = results.compared(bare, ["anchor"])
+    result = records.compared(bare, ["anchor"])
 
     mean = next(m for m in result.means if m.metric == "ssim")
     assert (mean.subject, mean.clips) == ("tested", 1)
