@@ -24,7 +24,7 @@ from auralink.codecs.video.geometry import base_size, coded_size, scales_for
 from auralink.codecs.video.options import EncoderOptions
 from auralink.codecs.video.packetizer import MAX_UNIT_BYTES
 from auralink.codecs.video.protocol import Coded, Outcome, Wish
-from auralink.codecs.video.rate.activity import Activities, ActivityMeter
+from auralink.codecs.video.rate.activity import Activity, ActivityMeter
 from auralink.codecs.video.rate.controller import Plan, RateController
 from auralink.codecs.video.rate.ladder import Ladder, Rung, rungs, start_rung
 from auralink.codecs.video.repair import Repair, RepairPolicy
@@ -132,9 +132,9 @@ class BaseLayerEncoder:
     def _code(
         self, frame: Frame, wish: Wish, stream: _Stream, repair: Repair, *, key: bool
     ) -> Coded:
-        activities = stream.activity.measure(frame) if stream.rate else ()
-        key = key or self._cut(stream, activities)
-        plan = self._plan(frame, wish, stream, activities, key=key, repaired=repair.needed)
+        activity = stream.activity.measure(frame) if stream.rate else Activity()
+        key = key or self._cut(stream, activity)
+        plan = self._plan(frame, wish, stream, activity, key=key, repaired=repair.needed)
         if plan is not None and plan.drop:
             return Coded(outcome=Outcome.DROPPED_BACKLOG)
         picture = self._scale(frame, stream.base)
@@ -144,19 +144,18 @@ class BaseLayerEncoder:
         unit = self._bound(picture, wish, unit)
         return self._finish(frame, wish, stream, repair, unit)
 
-    def _cut(self, stream: _Stream, activities: Activities) -> bool:
+    def _cut(self, stream: _Stream, activity: Activity) -> bool:
         """True if the frame should be a key because it is nothing like the one before."""
-        if not activities or stream.rate is None:
+        if not activity.layers or stream.rate is None:
             return False
-        late = stream.rate.delay_s > self._options.rate.delay_s
-        return stream.cut.happened(activities[-1]) and not late
+        return stream.cut.happened(activity.layers[-1]) and not stream.rate.late
 
     def _plan(
         self,
         frame: Frame,
         wish: Wish,
         stream: _Stream,
-        activities: Activities,
+        activity: Activity,
         *,
         key: bool,
         repaired: bool,
@@ -167,7 +166,7 @@ class BaseLayerEncoder:
             frame.pts_us,
             wish.bitrate_bps,
             key=key,
-            activities=activities,
+            activity=activity,
             restart=repaired,
         )
 

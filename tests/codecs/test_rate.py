@@ -82,7 +82,7 @@ def test_two_second_windows_stay_within_five_percent(rate: int) -> None:
     spent, _ = drive(lambda t: rate, complexity=complexity, scatter=0.1)
     shares = windows(spent, lambda t: rate)
 
-    settled = shares[FPS:]
+    settled = shares[5 * FPS // 4 :]  # the first key is repaid within a second, and a little more
     assert settled.min() > 0.95
     assert settled.max() < 1.05
 
@@ -107,12 +107,12 @@ def test_a_rise_is_used_within_a_second() -> None:
     assert sum(spent[6 * FPS : 8 * FPS]) / 2 == pytest.approx(600_000, rel=0.1)
 
 
-def test_a_key_is_planned_for_four_frame_budgets_and_the_first_for_ten() -> None:
+def test_a_key_is_planned_for_four_frame_budgets_and_the_first_for_more() -> None:
     control = RateController(hierarchy=CAMERA_HIERARCHY, pixels=PIXELS, fps=FPS)
 
     plan = control.plan(0, 300_000, key=True)
 
-    assert plan.limit_bits == pytest.approx(10 * 300_000 / FPS)
+    assert plan.limit_bits == pytest.approx(RateOptions().first_key_s * 300_000)
     control.coded(90_000, plan.quantizer, key=True, layer=0)
     later = control.plan(500_000, 300_000, key=True)
     assert later.limit_bits == pytest.approx(4 * 300_000 / FPS)
@@ -130,12 +130,14 @@ def test_a_key_in_debt_is_coded_all_the_same() -> None:
 
 def test_drops_frames_while_the_debt_is_beyond_the_stated_delay() -> None:
     control = RateController(
-        hierarchy=FLAT, pixels=PIXELS, fps=FPS, options=RateOptions(delay_s=0.2)
+        hierarchy=FLAT, pixels=PIXELS, fps=FPS, options=RateOptions(delay_s=0.2, first_key_s=0)
     )
     control.plan(0, 100_000, key=True)
-    control.coded(50_000, 40, key=True, layer=0)  # half a second of rate
+    control.coded(20_000, 40, key=True, layer=0)
+    control.plan(33_333, 100_000, key=False)
+    control.coded(45_000, 40, key=False, layer=0)  # most of half a second of rate
 
-    dropped = [control.plan(us, 100_000, key=False).drop for us in range(33_333, 500_000, 33_333)]
+    dropped = [control.plan(us, 100_000, key=False).drop for us in range(66_666, 600_000, 33_333)]
 
     assert dropped[:8] == [True] * 8
     assert not dropped[-1]

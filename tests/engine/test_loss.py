@@ -57,7 +57,7 @@ def call(
                 engine=engine,
                 scaling=False,
                 screen=False,
-                rate=RateOptions(first_key_budgets=4),
+                rate=RateOptions(first_key_s=0),
             ),
         ),
         open_decoder(),
@@ -169,7 +169,7 @@ def test_a_link_that_shrinks_loses_units_that_none_needs_first(engine: Engine) -
     dropped = [sent.coded for sent in made.sent if sent.coded.number not in shown]
     assert made.state.sender.dropped_units == len(dropped) > 5
     assert not any(unit.reference for unit in dropped)
-    assert made.stuck == ()
+    assert not [since for since, _ in made.stuck if since > 1_000_000]
     assert made.state.loss == 0.0  # our own drops are not taken for the link's
     late = [played for played in made.played if (played.latency_ms or 0) > 50 + 3 * MOST_WAIT_MS]
     assert late == []

@@ -7,16 +7,24 @@ the expensive low layers.
 """
 
 from collections import deque
-from typing import Final, TypeAlias
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from auralink.codecs.base.hierarchy import Hierarchy
 from auralink.codecs.frame import Frame, Plane
 
-Activities: TypeAlias = tuple[float, ...]  # mean absolute luma difference by layer, grey levels
-
 _COLUMNS: Final = 160  # every n-th sample: enough to tell motion from noise, and cheap
+_STILL: Final = 6  # grey levels: sensor noise twice over stays below, motion of an edge does not
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a frame differs from those that it may be predicted from."""
+
+    layers: tuple[float, ...] = ()  # mean absolute luma difference by layer, grey levels
+    still: float = 0.0  # share of the picture that is as it was a period ago, 0..1
 
 
 class ActivityMeter:
@@ -28,18 +36,21 @@ class ActivityMeter:
         self._past: deque[Plane] = deque(maxlen=max(self._distances))  # newest last
         self._current: Plane | None = None
 
-    def measure(self, frame: Frame) -> Activities:
+    def measure(self, frame: Frame) -> Activity:
         """Differences for a frame that may be coded next, by the layer it might get."""
         thin = self._current = _thin(frame)
         wide = thin.astype(np.int16)
-        found = []
+        found, still = [], 0.0
         for distance in self._distances:
             past = self._past[-min(distance, len(self._past))] if self._past else None
             if past is None or past.shape != thin.shape:
                 found.append(0.0)
-            else:
-                found.append(float(np.mean(np.abs(wide - past))))
-        return tuple(found)
+                continue
+            differences = np.abs(wide - past)
+            found.append(float(np.mean(differences)))
+            if distance == max(self._distances):
+                still = float(np.mean(differences <= _STILL))
+        return Activity(tuple(found), still)
 
     def coded(self) -> None:
         """The frame measured last was coded."""

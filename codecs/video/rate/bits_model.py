@@ -1,14 +1,17 @@
 """How many bits a frame takes at a quantizer, learned while coding.
 
-``ln(bits) = level[kind] + exponent * ln(activity) - slope * quantizer``.  The slope is nearly a
+``ln(news) = level[kind] + exponent * ln(activity) - slope * quantizer``.  The slope is nearly a
 property of the codec; the level follows the content.  One level for keys and one for each temporal
 layer; the activity is what the frame differs from those it predicts from.
+
+What stands still costs nothing as long as it is coded no finer than it was before, and the
+difference of two keys where it is: ``bits = news + still * (key(quantizer) - key(finest before))``.
 """
 
 import math
 from typing import Final
 
-from auralink.codecs.video.rate.activity import Activities
+from auralink.codecs.video.rate.activity import Activity
 
 KEY: Final = -1  # the kind of a key frame; other kinds are temporal layers
 
@@ -24,11 +27,19 @@ _SLOPE_WEIGHT: Final = 0.1
 _ACTIVITY_EXPONENT: Final = 0.6
 _ACTIVITY_FLOOR: Final = 0.3
 _SLOPE_STEP: Final = 4  # quantizers at least this far apart tell something of the slope
+_KEY_SLOPE: Final = 0.06  # keys follow the quantizer less: 0.05 to 0.07 on six clips
+_KEY_SLOPE_MIN: Final = 0.03
+_KEY_SLOPE_WEIGHT: Final = 0.5  # a key is tried at two or three quantizers and then not for long
+# Sharpening is known badly; a sample must not make the rest of a frame free.
+_LEAST_NEWS: Final = 0.2
+_FORGET: Final = 0.5  # how fast moved parts lose the sharpness they had, by lowest-layer frame
+_INVERSE_STEPS: Final = 12  # bisection over at most 60 quantizer steps
 
 # Level of each layer relative to a key's when nothing is known yet: foreman at 352x288.
 _LAYER_BELOW_KEY: Final = (1.0, 1.1, 1.5, 2.0)
 # A key frame's bits per pixel at quantizer 36, same clip.
-_KEY_LEVEL_PER_PIXEL: Final = math.log(0.28) + _SLOPE * 36
+_PRIOR_AT: Final = 36
+_KEY_LEVEL_PER_PIXEL: Final = math.log(0.28) + _KEY_SLOPE * _PRIOR_AT
 
 
 class BitsModel:
@@ -39,24 +50,55 @@ class BitsModel:
         self._pixels = pixels
         self._levels: dict[int, float] = {}
         self._priors: dict[int, float] = {}  # of layers not seen yet
-        self._activities: Activities = ()
+        self._activity = Activity()
+        self._key_slope = _KEY_SLOPE
+        self._finest: float | None = None  # quantizer that still parts were last sharpened with
         self._last: dict[int, tuple[float, float]] = {}  # kind -> (quantizer, ln bits)
 
-    def expect(self, activities: Activities) -> None:
-        """Activity by layer, for all predictions and observations from now on."""
-        self._activities = activities
+    @property
+    def sharpened(self) -> float:
+        """The quantizer of what stands still; infinite before the first key."""
+        return math.inf if self._finest is None else self._finest
+
+    @property
+    def still(self) -> float:
+        """Share of the picture that stands still, 0..1."""
+        return self._activity.still
+
+    def expect(self, activity: Activity) -> None:
+        """For all predictions and observations from now on."""
+        self._activity = activity
 
     def bits(self, kind: int, quantizer: float) -> float:
-        return math.exp(self._level(kind) + self._motion(kind) - self._slope * quantizer)
+        if kind == KEY:
+            return math.exp(self._level(KEY) - self._key_slope * quantizer)
+        return self.news(kind, quantizer) + self._sharpening(quantizer)
 
     def quantizer(self, kind: int, bits: float) -> float:
         """The quantizer that makes a frame of ``kind`` take ``bits``; not clipped to any range."""
         logarithm = math.log(max(bits, 1.0))
-        return (self._level(kind) + self._motion(kind) - logarithm) / self._slope
+        if kind == KEY:
+            return (self._level(KEY) - logarithm) / self._key_slope
+        found = (self._level(kind) + self._motion(kind) - logarithm) / self._slope
+        if found >= self.sharpened:
+            return found
+        low, high = found, max(self.sharpened, found)  # sharpening costs: somewhere coarser
+        for _ in range(_INVERSE_STEPS):
+            middle = (low + high) / 2
+            if self.bits(kind, middle) > bits:
+                low = middle
+            else:
+                high = middle
+        return high
 
     def observe(self, kind: int, quantizer: float, bits: int) -> None:
         """Learn from a coded frame."""
-        logarithm = math.log(max(bits, 8)) - self._motion(kind)
+        if kind == KEY:
+            self._observe_key(quantizer, bits)
+            return
+        news = max(bits - self._sharpening(quantizer), _LEAST_NEWS * bits, 8.0)
+        self._note_sharpness(kind, quantizer)
+        logarithm = math.log(news) - self._motion(kind)
         self._learn_slope(kind, quantizer, logarithm)
         sample = logarithm + self._slope * quantizer
         known = kind in self._levels
@@ -81,12 +123,43 @@ class BitsModel:
         shift = 0.9 * math.log(pixels / self._pixels)
         self._levels = {kind: level + shift for kind, level in self._levels.items()}
         self._last.clear()
+        self._finest = None
         self._pixels = pixels
 
-    def _motion(self, kind: int) -> float:
-        if not 0 <= kind < len(self._activities):
+    def _observe_key(self, quantizer: float, bits: int) -> None:
+        logarithm = math.log(max(bits, 8))
+        last = self._last.get(KEY)
+        if last is not None and abs(quantizer - last[0]) >= _SLOPE_STEP:
+            sample = -(logarithm - last[1]) / (quantizer - last[0])
+            if _KEY_SLOPE_MIN <= sample <= _SLOPE_MAX:
+                self._key_slope += _KEY_SLOPE_WEIGHT * (sample - self._key_slope)
+        self._last[KEY] = (quantizer, logarithm)
+        self._levels[KEY] = logarithm + self._key_slope * quantizer  # tries are exact
+        self._finest = quantizer
+
+    def news(self, kind: int, quantizer: float) -> float:
+        """Bits of a layer's frame for what moves alone."""
+        return math.exp(self._level(kind) + self._motion(kind) - self._slope * quantizer)
+
+    def _sharpening(self, quantizer: float) -> float:
+        """Bits to bring what stands still from the finest quantizer so far to this one."""
+        if self._finest is None or quantizer >= self._finest or KEY not in self._levels:
             return 0.0
-        return _ACTIVITY_EXPONENT * math.log(self._activities[kind] + _ACTIVITY_FLOOR)
+        more = self.bits(KEY, quantizer) - self.bits(KEY, self._finest)
+        return self._activity.still * more
+
+    def _note_sharpness(self, kind: int, quantizer: float) -> None:
+        if self._finest is None or quantizer <= self._finest:
+            self._finest = quantizer
+        elif kind == 0:
+            # What moved is now as coarse as this frame, also where it comes to rest.
+            moved = 1 - self._activity.still
+            self._finest += _FORGET * moved * (quantizer - self._finest)
+
+    def _motion(self, kind: int) -> float:
+        if not 0 <= kind < len(self._activity.layers):
+            return 0.0
+        return _ACTIVITY_EXPONENT * math.log(self._activity.layers[kind] + _ACTIVITY_FLOOR)
 
     def _learn_slope(self, kind: int, quantizer: float, logarithm: float) -> None:
         last = self._last.get(kind)
@@ -98,7 +171,7 @@ class BitsModel:
             # Turn the lines about the newest points, so that predictions stay where they are.
             slope = self._slope + _SLOPE_WEIGHT * (sample - self._slope)
             for other, (at, _) in self._last.items():
-                if other in self._levels:
+                if other in self._levels and other != KEY:
                     self._levels[other] += (slope - self._slope) * at
             self._slope = slope
 
@@ -110,4 +183,6 @@ class BitsModel:
         key = self._levels.get(KEY, _KEY_LEVEL_PER_PIXEL + math.log(self._pixels))
         if kind == KEY:
             return key
+        # Both laws agree at the quantizer where the priors were taken.
+        key += (self._slope - self._key_slope) * _PRIOR_AT
         return key - _LAYER_BELOW_KEY[min(kind, len(_LAYER_BELOW_KEY) - 1)]

@@ -5,36 +5,30 @@ bits for the next period are the target's share of that time, less what the debt
 its usual path through a period.  It is solved anew for every frame, so a new target or a wrong
 prediction is answered with the next frame, and errors do not add up.
 
-A key frame may take `key_budgets` frame budgets; the frames after it repay that within a period,
-and the picture sharpens over the next ones.
+A key frame may take `key_budgets` frame budgets, the first of a stream more; the frames after it
+repay that loan evenly, and sharpen what stands still as bits allow.
 """
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
 from auralink.codecs.base.hierarchy import COARSEST, FINEST, Hierarchy, clip_quantizer
-from auralink.codecs.video.rate.activity import Activities
+from auralink.codecs.video.rate.activity import Activity
 from auralink.codecs.video.rate.bits_model import KEY, BitsModel
-from auralink.codecs.video.rate.debt import Debt
+from auralink.codecs.video.rate.debt import Debt, Loan
 
 # A stream gets at most this much finer from one frame to the next: predictions far from the last
 # sample are guesses, and guessing too coarse costs less than guessing too fine.
 _FINER_PER_FRAME: Final = 4.0
-# No frame is coded more than this finer than the finest one of the last period: to sharpen a whole
-# picture in one frame takes many frames' bits, and nobody can predict how many.
-_RAMP: Final = 2.0
-_STEEP_RAMP: Final = 4.0  # where frames are still so coarse that sharper ones are cheap
-_STEEP_ABOVE: Final = 48
 # Even when in debt a period keeps this share of its bits, or the picture would fall to pieces for
 # one large frame; the debt limit drops frames before it comes to that.
 _LEAST_SHARE: Final = 0.25
+# Where this much of the picture stands still, the lowest layer may take this share of a period to
+# sharpen it after a coarse key: on a still head half the share costs a tenth more bits.
+_STILL_ENOUGH: Final = 0.5
+_SHARPENING_SHARE: Final = 0.7
 # Debt is to be gone in a period's half: the frames in between are many and small.
 _HASTE: Final = 2.0
-# Layer offsets start at this share of the hierarchy's and reach it within a few periods: what a
-# finer low layer takes is known only after it was tried.
-_FIRST_STRENGTH: Final = 0.4
-_STRENGTH_STEP: Final = 0.15
 # Text and edges on rendered pictures look clean from about here (SSIM-Y above 0.99).
 _FINE_ENOUGH: Final = 26
 _WINDOW_S: Final = 2.0
@@ -53,7 +47,7 @@ class RateOptions:
 
     delay_s: float = 0.25
     key_budgets: float = 4.0
-    first_key_budgets: float = 10.0  # nothing freezes while a stream's first picture is on its way
+    first_key_s: float = 0.6  # nothing freezes while a stream's first picture is on its way
     finest: int = 8  # never code the top layer finer: nobody sees it, and a change must be paid
 
 
@@ -98,9 +92,10 @@ class RateController:
         self.set_interval(1 / fps)
         self._position = 0  # frames since the key
         self._stream: float | None = None  # the newest stream quantizer
-        self._recent: deque[int] = deque(maxlen=len(hierarchy.layers))  # quantizers used
         self._target_bps = 0
         self._wanted = 0.0
+        self._loan = Loan()
+        self._key_limit_s = 0.0  # what the planned key may take, in seconds of the target
 
     @property
     def wanted(self) -> float:
@@ -113,9 +108,14 @@ class RateController:
         return self._debt.delay_s(self._target_bps)
 
     @property
+    def late(self) -> bool:
+        """More is owed than the stated delay and a key's loan allow."""
+        return self._debt.delay_s(self._target_bps) > self._options.delay_s + self._loan.left_s
+
+    @property
     def refined(self) -> bool:
-        """The last period holds a frame so fine that a still scene need not get any finer."""
-        return min(self._recent, default=COARSEST) <= _FINE_ENOUGH
+        """What stands still is coded so finely that it need not get any finer."""
+        return self._model.sharpened <= _FINE_ENOUGH
 
     def plan(
         self,
@@ -123,23 +123,24 @@ class RateController:
         target_bps: int,
         *,
         key: bool,
-        activities: Activities = (),
+        activity: Activity = Activity(),  # noqa: B008 - frozen
         restart: bool = False,
     ) -> Plan:
         """Decide on the frame captured at ``pts_us``.
 
         Args:
-            activities: what the frame differs from those before it, by layer.
+            activity: what the frame differs from those before it.
             restart: the hierarchy starts over with this frame though it is no key (a repair).
         """
         if restart:
             self._position = 0
         self._target_bps = target_bps
-        self._model.expect(activities)
+        self._model.expect(activity)
         self._debt.advance(pts_us, target_bps)
+        self._loan.advance(pts_us)
         if key or self._stream is None:
             return self._plan_key()
-        if self.delay_s > self._options.delay_s:
+        if self.late:
             return Plan(drop=True)
         stream = self._solve()
         layer = self._hierarchy.layer(self._position)
@@ -153,13 +154,13 @@ class RateController:
         """
         if key:
             self._position = 0
-            self._recent.clear()
         elif layer != self._hierarchy.layer(self._position):
             self._position = self._hierarchy.layers.index(layer)
-        self._recent.append(quantizer)
         kind = KEY if key else layer
         self._model.observe(kind, quantizer, bits)
         self._debt.add(bits)
+        if key:
+            self._loan.take(min(self.delay_s, self._key_limit_s))
         self._position += 1
         if key and self._stream is None:
             self._stream = min(float(COARSEST), quantizer + self._hierarchy.key.at_coarsest)
@@ -180,7 +181,6 @@ class RateController:
     def follow(self, hierarchy: Hierarchy) -> None:
         """Another engine codes from the next key on; what is owed stays owed."""
         self._hierarchy = hierarchy
-        self._recent = deque(maxlen=len(hierarchy.layers))
         self._model.forget_layers()
         self._position = 0
         self.set_interval(self._interval_s)
@@ -195,8 +195,10 @@ class RateController:
 
     def _plan_key(self) -> Plan:
         first = self._stream is None
-        budgets = self._options.first_key_budgets if first else self._options.key_budgets
-        limit = budgets * self._target_bps * self._interval_s
+        self._key_limit_s = self._options.key_budgets * self._interval_s
+        if first:
+            self._key_limit_s = max(self._key_limit_s, self._options.first_key_s)
+        limit = self._key_limit_s * self._target_bps
         wanted = self._model.quantizer(KEY, limit)
         if self._stream is not None:
             # Finer than the stream around it is worth its bits only to a point.
@@ -208,44 +210,52 @@ class RateController:
         period = len(self._hierarchy.layers)
         share = self._target_bps * self._interval_s * period
         previous = COARSEST if self._stream is None else self._stream
-        budget = share - _HASTE * (self._debt.bits - self._usual_debt(previous, share))
-        budget = max(budget, _LEAST_SHARE * share)
-        low, high = FINEST - _BEYOND, COARSEST + _BEYOND
-        for _ in range(_SOLVER_STEPS):
-            middle = (low + high) / 2
-            if self._period_bits(middle) > budget:
-                low = middle
-            else:
-                high = middle
-        self._wanted = high
-        stream = max(high, previous - _FINER_PER_FRAME, float(self._options.finest))
+        # Loans and sharpening pass: what the picture needs without them decides about its size.
+        self._wanted = self._meet(share, sharpen=False)
+        usual = self._usual_debt(previous, share) + self._loan.left_s * self._target_bps
+        budget = share * (1 - self._loan.rate) - _HASTE * (self._debt.bits - usual)
+        meets = self._meet(max(budget, _LEAST_SHARE * share))
+        stream = max(meets, previous - _FINER_PER_FRAME, float(self._options.finest))
         self._stream = min(stream, float(COARSEST))
         return self._stream
 
-    def _quantizers(self, stream: float) -> list[float]:
-        """Quantizer by layer: the hierarchy's, ramped, the lowest layer's share bounded."""
+    def _meet(self, budget: float, *, sharpen: bool = True) -> float:
+        """The stream quantizer whose period takes ``budget`` bits."""
+        low, high = FINEST - _BEYOND, COARSEST + _BEYOND
+        for _ in range(_SOLVER_STEPS):
+            middle = (low + high) / 2
+            if sum(self._layer_bits(middle, sharpen=sharpen)) > budget:
+                low = middle
+            else:
+                high = middle
+        return high
+
+    def _quantizers(self, stream: float, *, sharpen: bool = True) -> list[float]:
+        """Quantizer by layer: the hierarchy's, but for what the lowest layer may take.
+
+        After a coarse key its frames sharpen what stands still, to what a key of this stream
+        would have been; otherwise its share is bounded so that windows are even.
+        """
         hierarchy = self._hierarchy
-        finest = min(self._recent, default=COARSEST)
-        floor = finest - (_STEEP_RAMP if finest > _STEEP_ABOVE else _RAMP)
-        periods = self._position // len(hierarchy.layers)
-        strength = min(1.0, _FIRST_STRENGTH + _STRENGTH_STEP * periods)
-        chosen = [
-            max(hierarchy.quantizer(stream, layer, strength=strength), floor)
-            for layer in range(hierarchy.top + 1)
-        ]
-        others = sum(self._model.bits(layer, chosen[layer]) for layer in hierarchy.layers if layer)
-        if hierarchy.top:
+        chosen = [hierarchy.quantizer(stream, layer) for layer in range(hierarchy.top + 1)]
+        if not hierarchy.top:
+            return chosen
+        layers = hierarchy.layers
+        others = sum(self._model.bits(layer, chosen[layer]) for layer in layers if layer)
+        goal = hierarchy.quantizer(min(stream, self._wanted), 0, key=True)
+        if sharpen and self._model.still > _STILL_ENOUGH and self._model.sharpened > goal + 1:
+            most = others * _SHARPENING_SHARE / (1 - _SHARPENING_SHARE)
+            chosen[0] = min(chosen[0], max(goal, self._model.quantizer(0, most)))
+        else:
             most = others * self._largest_share / (1 - self._largest_share)
             chosen[0] = max(chosen[0], min(self._model.quantizer(0, most), chosen[1]))
         return chosen
 
-    def _layer_bits(self, stream: float) -> list[float]:
-        quantizers = self._quantizers(stream)
-        by_layer = [self._model.bits(layer, q) for layer, q in enumerate(quantizers)]
+    def _layer_bits(self, stream: float, *, sharpen: bool = True) -> list[float]:
+        quantizers = self._quantizers(stream, sharpen=sharpen)
+        bits = self._model.bits if sharpen else self._model.news
+        by_layer = [bits(layer, quantizer) for layer, quantizer in enumerate(quantizers)]
         return [by_layer[layer] for layer in self._hierarchy.layers]
-
-    def _period_bits(self, stream: float) -> float:
-        return sum(self._layer_bits(stream))
 
     def _usual_debt(self, stream: float, share: float) -> float:
         """Debt that the hierarchy itself causes at this point of a period, zero on average."""
