@@ -6,14 +6,13 @@ referenced.
 
 Now and then (about 1 of 100 short streams at preset 12, once seen at 10, never in 12,000 frames of
 one stream) the library waits for itself for ever when frames follow without a pause after it was
-opened anew in a process.  Frames 2 ms apart never showed it.  Live use paces frames anyway; for
-files, run it in a worker process with a deadline.
+opened anew in a process.  Frames 2 ms apart never showed it.  Such an instance is left behind with
+an error, and costs a key; in a worker process with a shorter deadline it costs less of a delay.
 
 The library cannot be told which references to use, so a unit depends on the reference unit before
 it, and through that on all since the key.
 """
 
-import ctypes as c
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Final, final
 from auralink.codecs.base import svt_abi as abi
 from auralink.codecs.base.hierarchy import COARSEST, Hierarchy, Offset, clip_quantizer
 from auralink.codecs.base.protocol import BaseUnit, Capabilities, Order
-from auralink.codecs.base.scheduling import keep_scheduling
+from auralink.codecs.base.svt_instance import SvtInstance
 from auralink.codecs.errors import EncoderError, UnsupportedError
 from auralink.codecs.frame import Frame
 
@@ -114,12 +113,10 @@ class SvtAv1:
         self._realtime = realtime
         self._droppable = preset >= _DROPPABLE_FROM
         self._hierarchy = SCREEN_HIERARCHY if screen else CAMERA_HIERARCHY
-        self._handle: c.c_void_p | None = None
         self._size = size
         self._position = 0  # frames since the key
-        self._sent = 0
         self._last_reference = 0
-        self._open(size)
+        self._instance = self._open(size)
 
     @property
     def name(self) -> str:
@@ -141,14 +138,15 @@ class SvtAv1:
         )
 
     def encode(self, frame: Frame, order: Order) -> BaseUnit:
-        if self._handle is None:
+        if self._instance.closed:
             raise EncoderError("SVT-AV1 encoder is closed: open a new one")
         key = order.key or self._position == 0
         if frame.size != self._size:
             if not key:
                 raise EncoderError(f"size may go from {self._size} to {frame.size} at a key only")
             self.close()
-            self._open(frame.size)
+            self._instance = self._open(frame.size)
+            self._size = frame.size
         if key:
             self._position = 0
         layer = self._hierarchy.layer(self._position)
@@ -157,12 +155,7 @@ class SvtAv1:
             if order.exact
             else self._hierarchy.quantizer(order.quantizer, layer, key=key)
         )
-        try:
-            self._send(frame, quantizer, key=key)
-            data, layer = self._receive()
-        except EncoderError:
-            self.close()
-            raise
+        data, layer = self._instance.code(frame, quantizer, key=key)
         reference = layer < self._hierarchy.top or not self._droppable
         depends = () if key else (self._last_reference,)
         if reference:
@@ -179,22 +172,9 @@ class SvtAv1:
         )
 
     def close(self) -> None:
-        handle, self._handle = self._handle, None
-        if handle is None:
-            return
-        last = abi.Buffer(size=c.sizeof(abi.Buffer), flags=abi.END_OF_STREAM)
-        last.picture_type = abi.AUTO_PICTURE
-        self._lib.svt_av1_enc_send_picture(handle, c.byref(last))
-        packet = c.POINTER(abi.Buffer)()
-        while self._lib.svt_av1_enc_get_packet(handle, c.byref(packet), 1) == 0:
-            flags = packet.contents.flags
-            self._lib.svt_av1_enc_release_out_buffer(c.byref(packet))
-            if flags & abi.END_OF_STREAM:
-                break
-        self._lib.svt_av1_enc_deinit(handle)
-        self._lib.svt_av1_enc_deinit_handle(handle)
+        self._instance.close()
 
-    def _open(self, size: tuple[int, int]) -> None:
+    def _open(self, size: tuple[int, int]) -> SvtInstance:
         width, height = size
         options = {
             "w": width,
@@ -217,65 +197,4 @@ class SvtAv1:
             "lp": 1,  # one core: other streams want the rest
             "keyint": -1,  # keys on request only
         }
-        configuration = c.create_string_buffer(abi.CONFIGURATION_BYTES)
-        handle = c.c_void_p()
-        with keep_scheduling():
-            _check(self._lib.svt_av1_enc_init_handle(c.byref(handle), configuration), "init_handle")
-            if any(configuration.raw[abi.CONFIGURATION_BYTES // 2 :]):
-                raise UnsupportedError("SVT-AV1's configuration structure is larger than known")
-            try:
-                for option, value in options.items():
-                    code = self._lib.svt_av1_enc_parse_parameter(
-                        configuration, option.encode(), str(value).encode()
-                    )
-                    _check(code, f"option {option}={value}")
-                _check(self._lib.svt_av1_enc_set_parameter(handle, configuration), "set_parameter")
-                _check(self._lib.svt_av1_enc_init(handle), "init")
-            except EncoderError:
-                self._lib.svt_av1_enc_deinit_handle(handle)
-                raise
-        self._handle = handle
-        self._size = size
-        self._position = 0
-        self._sent = 0
-
-    def _send(self, frame: Frame, quantizer: int, *, key: bool) -> None:
-        y, u, v = frame.planes
-        picture = abi.Picture(
-            luma=_pointer(y),
-            cb=_pointer(u),
-            cr=_pointer(v),
-            y_stride=y.strides[0],
-            cr_stride=v.strides[0],
-            cb_stride=u.strides[0],
-        )
-        size = y.nbytes + u.nbytes + v.nbytes
-        buffer = abi.Buffer(size=c.sizeof(abi.Buffer), filled_len=size, alloc_len=size)
-        buffer.data = c.addressof(picture)
-        buffer.pts = self._sent
-        buffer.picture_type = abi.KEY_PICTURE if key else abi.AUTO_PICTURE
-        buffer.qp = quantizer
-        # The library copies the picture before it returns.
-        _check(self._lib.svt_av1_enc_send_picture(self._handle, c.byref(buffer)), "send_picture")
-        self._sent += 1
-
-    def _receive(self) -> tuple[bytes, int]:
-        packet = c.POINTER(abi.Buffer)()
-        code = self._lib.svt_av1_enc_get_packet(self._handle, c.byref(packet), 0)
-        _check(code, "get_packet")
-        try:
-            if not packet.contents.filled_len:
-                raise EncoderError("SVT-AV1 gave an empty packet")
-            data = c.string_at(packet.contents.data, packet.contents.filled_len)
-            return data, int(packet.contents.temporal_layer)
-        finally:
-            self._lib.svt_av1_enc_release_out_buffer(c.byref(packet))
-
-
-def _pointer(plane: object) -> object:
-    return plane.ctypes.data_as(abi.BytesPointer)  # type: ignore[attr-defined]
-
-
-def _check(code: int, step: str) -> None:
-    if code:
-        raise EncoderError(f"SVT-AV1 refused {step} (error {code:#x})")
+        return SvtInstance(self._lib, options)

@@ -35,7 +35,7 @@ from auralink.codecs.video.static_scene import StaticScene
 from auralink.codecs.video.syntax import Profile
 from auralink.codecs.video.unit_writer import UnitWriter
 
-_KEY_TRIES: Final = 3  # a key is coded again while it misses its limit by much
+_KEY_TRIES: Final = 4  # a key is coded again while it misses its limit by much
 _KEY_OVER: Final = 1.15
 _KEY_UNDER: Final = 0.7
 # In a call every second unit should be droppable, which slower presets do not give.
@@ -198,13 +198,13 @@ class BaseLayerEncoder:
     ) -> tuple[BaseUnit, Plan]:
         """Code a key again until it takes about what it may."""
         rate = stream.rate
-        for _ in range(_KEY_TRIES - 1):
+        for left in reversed(range(_KEY_TRIES - 1)):
             bits = len(unit.data) * 8
             fits = _KEY_UNDER * plan.limit_bits <= bits <= _KEY_OVER * plan.limit_bits
             if rate is None or fits:
                 break
             rate.tried(bits, unit.quantizer)
-            again = rate.plan_key_again()
+            again = rate.plan_key_again(last=not left)
             if again.quantizer == unit.quantizer:
                 break
             plan = again

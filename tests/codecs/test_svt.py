@@ -1,5 +1,6 @@
 """SVT-AV1 under per-frame control, on the real library."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -7,9 +8,11 @@ from collections.abc import Collection
 
 import pytest
 
+from auralink.codecs.base import svt_abi as abi
 from auralink.codecs.base.dav1d import Dav1dDecoder
 from auralink.codecs.base.protocol import BaseUnit, Order
-from auralink.codecs.base.svt import CAMERA_HIERARCHY, SvtAv1
+from auralink.codecs.base.svt import CAMERA_HIERARCHY, SvtAv1, find_library
+from auralink.codecs.base.svt_instance import SvtInstance
 from auralink.codecs.errors import EncoderError
 
 from .pictures import moving, psnr
@@ -110,15 +113,43 @@ def test_is_dead_after_close_and_says_so() -> None:
         encoder.encode(moving(0, SIZE), Order(number=0))
 
 
+def test_an_instance_that_gives_no_answer_is_left_behind() -> None:
+    """Ten microseconds stand for the thirty seconds that nobody wants to wait in a test."""
+    library = abi.load(str(find_library()))
+    options = {"w": SIZE[0], "h": SIZE[1], "preset": 10, "pred-struct": 1, "lp": 1}
+    instance = SvtInstance(library, options, patience_s=1e-5)
+
+    with pytest.raises(EncoderError, match="left behind: open a new one"):
+        instance.code(moving(0, SIZE), 40, key=True)
+    assert instance.closed
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts threads in /proc")
+def test_an_encoder_that_nobody_closed_gives_its_threads_back() -> None:
+    gc.collect()
+    before = len(os.listdir("/proc/self/task"))
+    encoders = [SvtAv1(SIZE, 30, preset=10) for _ in range(2)]
+    encoders[0].encode(moving(0, SIZE), Order(number=0))
+    assert len(os.listdir("/proc/self/task")) > before + 10
+
+    del encoders
+    gc.collect()
+
+    # The attendants end right after.
+    assert len(os.listdir("/proc/self/task")) <= before + 2
+
+
 SCHEDULING = """
-import os, sys
-from auralink.codecs.base import svt
+import os, resource, sys
+from auralink.codecs.base import svt, svt_instance
 from auralink.codecs.base.protocol import Order
 from auralink.codecs.base.scheduling import policies
 from auralink.codecs.frame import blank
 if sys.argv[1] == "unguarded":
     from contextlib import nullcontext
-    svt.keep_scheduling = nullcontext
+    svt_instance.keep_scheduling = nullcontext
+    # Should such a thread spin, it must not take the machine with it.
+    resource.setrlimit(resource.RLIMIT_RTTIME, (5_000_000, 5_000_000))
 encoder = svt.SvtAv1((64, 64), 30, preset=10)
 encoder.encode(blank(64, 64), Order(number=0))
 print(sum(policy != os.SCHED_OTHER for policy in policies().values()))
@@ -129,7 +160,8 @@ print(sum(policy != os.SCHED_OTHER for policy in policies().values()))
 def test_no_thread_becomes_a_real_time_one(guard: str) -> None:
     """Without the guard root's threads do: the test would notice if it stopped working."""
     run = [sys.executable, "-c", SCHEDULING, guard]
-    found = int(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+    done = subprocess.run(run, capture_output=True, text=True, check=True, timeout=60)
+    found = int(done.stdout)
 
     if guard == "guarded":
         assert found == 0
@@ -141,7 +173,9 @@ def _may_be_real_time() -> bool:
     """CAP_SYS_NICE may be missing even for root, in a container."""
     probe = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))"
     return (
-        subprocess.run([sys.executable, "-c", probe], capture_output=True, check=False).returncode
+        subprocess.run(
+            [sys.executable, "-c", probe], capture_output=True, check=False, timeout=60
+        ).returncode
         == 0
     )
 

@@ -386,6 +386,7 @@ def test_the_console_script_runs_and_respects_a_closed_pipe(make_video: MakeVide
         text=True,
         check=False,
         env=environment,
+        timeout=120,
     )
 
     assert shown.returncode == 0

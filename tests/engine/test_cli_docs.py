@@ -62,7 +62,12 @@ def test_the_python_example_of_the_readme_runs(tmp_path: Path) -> None:
     program = f"from auralink.engine.media.reader import ReadOptions\n{short}"
 
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
 
     assert done.returncode == 0, done.stderr

@@ -16,6 +16,7 @@ from auralink.codecs.base.hierarchy import COARSEST, FINEST, Hierarchy, clip_qua
 from auralink.codecs.video.rate.activity import Activity
 from auralink.codecs.video.rate.bits_model import KEY, BitsModel
 from auralink.codecs.video.rate.debt import Debt, Loan
+from auralink.codecs.video.rate.key_search import KeySearch
 
 # A stream gets at most this much finer from one frame to the next: predictions far from the last
 # sample are guesses, and guessing too coarse costs less than guessing too fine.
@@ -24,8 +25,9 @@ _FINER_PER_FRAME: Final = 4.0
 # one large frame; the debt limit drops frames before it comes to that.
 _LEAST_SHARE: Final = 0.25
 # Where this much of the picture stands still, the lowest layer may take this share of a period to
-# sharpen it after a coarse key: on a still head half the share costs a tenth more bits.
-_STILL_ENOUGH: Final = 0.5
+# sharpen it after a coarse key: on a still head half the share costs a tenth more bits.  With half
+# of the picture still, foreman's windows would be uneven for nothing.
+_STILL_ENOUGH: Final = 0.9
 _SHARPENING_SHARE: Final = 0.7
 # Debt is to be gone in a period's half: the frames in between are many and small.
 _HASTE: Final = 2.0
@@ -96,6 +98,7 @@ class RateController:
         self._wanted = 0.0
         self._loan = Loan()
         self._key_limit_s = 0.0  # what the planned key may take, in seconds of the target
+        self._search = KeySearch(0)
 
     @property
     def wanted(self) -> float:
@@ -168,6 +171,7 @@ class RateController:
     def tried(self, bits: int, quantizer: int) -> None:
         """Learn from a key that is not sent."""
         self._model.observe(KEY, quantizer, bits)
+        self._search.tried(quantizer, bits)
 
     def extra(self, bits: int) -> None:
         """Count bits that carry no frame: skips, parity."""
@@ -189,17 +193,24 @@ class RateController:
         """The base size changes with the next key."""
         self._model.resize(pixels)
 
-    def plan_key_again(self) -> Plan:
-        """Plan for coding the key again with what ``tried`` taught."""
-        return self._plan_key()
+    def plan_key_again(self, *, last: bool = False) -> Plan:
+        """Plan for coding the key again with what ``tried`` taught.
+
+        Args:
+            last: this try is sent, whatever it takes.
+        """
+        return self._key(last=last)
 
     def _plan_key(self) -> Plan:
-        first = self._stream is None
         self._key_limit_s = self._options.key_budgets * self._interval_s
-        if first:
+        if self._stream is None:
             self._key_limit_s = max(self._key_limit_s, self._options.first_key_s)
+        self._search = KeySearch(self._key_limit_s * self._target_bps)
+        return self._key()
+
+    def _key(self, *, last: bool = False) -> Plan:
         limit = self._key_limit_s * self._target_bps
-        wanted = self._model.quantizer(KEY, limit)
+        wanted = self._search.next(self._model.quantizer(KEY, limit), last=last)
         if self._stream is not None:
             # Finer than the stream around it is worth its bits only to a point.
             wanted = max(wanted, self._hierarchy.quantizer(self._stream, 0, key=True))
