@@ -5,10 +5,12 @@ PYTHON ?= python3
 DEMO ?=
 BENCH ?= rd --quick
 BIN := .venv/bin
+# 1.13.11 names replacements in its go.mod, which `go install` refuses.
+LIVEKIT := v1.13.5
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types doors unit bench format lock clean
+.PHONY: help setup demo test check lint types doors unit tools bench format lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +54,13 @@ doors: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest -n 2
+
+tools: .tools/bin/livekit-server ## Build the LiveKit server that the live tests run against (needs Go 1.24 or newer)
+
+.tools/bin/livekit-server:
+	GOBIN="$(CURDIR)/.tools/bin" GOFLAGS=-modcacherw go install \
+		github.com/livekit/livekit-server/cmd/server@$(LIVEKIT)
+	mv .tools/bin/server $@
 
 bench: $(READY) ## Measure against other codecs (BENCH="rd|speed|rate|loss ...")
 	$(BIN)/auralink bench $(BENCH)

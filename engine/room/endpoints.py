@@ -1,0 +1,78 @@
+"""Addresses and join requests of LiveKit's signal protocol, version 1.  Pure.
+
+Source: livekit/protocol ``livekit_rtc.proto``; server ``pkg/service/rtcservice.go``.
+"""
+
+import base64
+import gzip
+from typing import Final
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from livekit.protocol import models, rtc
+
+from auralink.codecs.errors import InputError
+
+PROTOCOL: Final = 17  # of the signal messages: 16 adds the packet trailer, 17 single connections
+SIGNAL_PATH: Final = "/rtc/v1"
+VALIDATE_PATH: Final = "/rtc/v1/validate"
+_SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+
+
+def signal_url(server: str, join_request: str) -> str:
+    return _url(server, SIGNAL_PATH, join_request)
+
+
+def validate_url(server: str, join_request: str) -> str:
+    """Plain HTTP: a failed WebSocket upgrade hides why, this address tells."""
+    url = urlsplit(_url(server, VALIDATE_PATH, join_request))
+    return urlunsplit(url._replace(scheme={"ws": "http", "wss": "https"}[url.scheme]))
+
+
+def join_request(
+    *,
+    version: str,
+    resume_sid: str | None = None,
+) -> str:
+    """The ``join_request`` parameter.
+
+    Nothing is subscribed unasked: tracks that the bot would throw away cost a renegotiation each.
+    """
+    request = rtc.JoinRequest(
+        client_info=models.ClientInfo(
+            sdk=models.ClientInfo.SDK.UNKNOWN,  # GO and others change how the server treats tracks
+            version=version,
+            os="linux",
+            protocol=PROTOCOL,
+            other_sdks=f"auralink-aic:{version}",
+        ),
+        connection_settings=rtc.ConnectionSettings(
+            auto_subscribe=False, adaptive_stream=False, subscriber_allow_pause=False
+        ),
+    )
+    if resume_sid is not None:
+        request.reconnect = True
+        request.participant_sid = resume_sid
+        request.reconnect_reason = models.ReconnectReason.RR_SIGNAL_DISCONNECTED
+    wrapped = rtc.WrappedJoinRequest(
+        compression=rtc.WrappedJoinRequest.GZIP,
+        join_request=gzip.compress(request.SerializeToString(), mtime=0),
+    )
+    return base64.urlsafe_b64encode(wrapped.SerializeToString()).decode()  # padding is required
+
+
+def check_server(server: str) -> None:
+    """
+    Raises:
+        InputError: not an address of a LiveKit server.
+    """
+    parts = urlsplit(server)
+    if parts.scheme not in _SCHEMES or not parts.hostname:
+        raise InputError(f"{server!r} is no server address: ws://HOST:PORT or wss://HOST")
+
+
+def _url(server: str, path: str, join_request: str) -> str:
+    check_server(server)
+    parts = urlsplit(server)
+    query = urlencode({"join_request": join_request})
+    base = parts.path.rstrip("/")
+    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, base + path, query, ""))

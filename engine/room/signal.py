@@ -1,0 +1,279 @@
+"""The socket under a `SignalSession`: opens, reads, writes and keeps time.
+
+One task owns the session; whatever happens comes to it through one bounded queue.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias, final
+
+import aiohttp
+from google.protobuf.message import DecodeError
+from livekit.protocol import rtc
+
+from auralink.engine.room import endpoints
+from auralink.engine.room.errors import (
+    AccessRefused,
+    ConnectionFailed,
+    RoomError,
+    RoomMissing,
+    ServerBusy,
+    ServerTooOld,
+)
+from auralink.engine.room.session import (
+    Action,
+    Close,
+    Ended,
+    Joined,
+    Lost,
+    Message,
+    Open,
+    Resumed,
+    Send,
+    SignalSession,
+)
+
+Event: TypeAlias = Joined | Resumed | Lost | Message | Ended
+Listener: TypeAlias = Callable[[Event], Awaitable[None]]
+
+MAX_MESSAGE_BYTES: Final = 2 << 20  # what the server itself accepts
+_CONNECT_S: Final = 10.0
+_INBOX: Final = 1024  # messages; a server that sends faster than they are handled waits
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    generation: int
+    socket: aiohttp.ClientWebSocketResponse
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    error: RoomError
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    generation: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    request: rtc.SignalRequest
+
+
+@dataclass(frozen=True, slots=True)
+class _MediaFailed:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    pass
+
+
+_Input: TypeAlias = _Opened | _Refused | _Arrived | _Closed | _Request | _MediaFailed | _Stop
+
+
+@final
+class SignalClient:
+    """
+    Args:
+        listener: told of everything, one event at a time; must not wait for this client.
+    """
+
+    def __init__(self, server: str, token: str, listener: Listener, *, version: str) -> None:
+        endpoints.check_server(server)
+        self._server = server
+        self._version = version
+        self._listener = listener
+        self._session = SignalSession(token)
+        self._inbox: asyncio.Queue[_Input] = asyncio.Queue(_INBOX)
+        self._http: aiohttp.ClientSession | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._generation = 0  # of sockets: what an old one still says does not count
+        self._socket_task: asyncio.Task[None] | None = None
+        self._random = random.Random()
+
+    @property
+    def session(self) -> SignalSession:
+        """For its state and counts."""
+        return self._session
+
+    def send(self, request: rtc.SignalRequest) -> None:
+        """
+        Raises:
+            ConnectionFailed: more requests are waiting than the server takes.
+        """
+        try:
+            self._inbox.put_nowait(_Request(request))
+        except asyncio.QueueFull:
+            raise ConnectionFailed("the signal connection does not take requests") from None
+
+    async def send_first(self, request: rtc.SignalRequest) -> None:
+        """For the listener, on `Resumed`: ahead of all requests that waited for the socket."""
+        await self._write(request)
+
+    def media_failed(self) -> None:
+        """The peer connection is beyond repair: join anew."""
+        self._put_or_drop(_MediaFailed())
+
+    def stop(self) -> None:
+        self._put_or_drop(_Stop())
+
+    async def run(self) -> None:
+        """Stay in the room until it ends; the listener hears why.  Cancelling leaves at once."""
+        loop = asyncio.get_running_loop()
+        async with aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
+        ) as self._http:
+            try:
+                await self._do(self._session.start(loop.time()))
+                while self._session.next_at is not None:
+                    await self._step(loop.time)
+            finally:
+                await self._close()
+
+    async def _step(self, clock: Callable[[], float]) -> None:
+        assert self._session.next_at is not None
+        wait_s = max(0.0, self._session.next_at - clock())
+        try:
+            async with asyncio.timeout(wait_s):
+                given = await self._inbox.get()
+        except TimeoutError:
+            await self._do(self._session.tick(clock(), self._random.random()))
+            return
+        await self._take(given, clock())
+
+    async def _take(self, given: _Input, now: float) -> None:
+        session, chance = self._session, self._random.random()
+        match given:
+            case _Opened(generation, socket):
+                if generation == self._generation:
+                    self._socket = socket
+                else:
+                    await socket.close()
+            case _Refused(error):
+                await self._do(session.refused(now, error, chance))
+            case _Arrived(generation, data) if generation == self._generation:
+                await self._do(session.message(now, _parse(data), chance))
+            case _Closed(generation) if generation == self._generation:
+                await self._do(session.closed(now, chance))
+            case _Request(request):
+                await self._do(session.request(request))
+            case _MediaFailed():
+                await self._do(session.media_failed(now, chance))
+            case _Stop():
+                await self._do(session.stop())
+            case _:
+                pass  # of a socket that was replaced
+
+    async def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case Open(token, resume_sid):
+                    self._generation += 1
+                    work = self._serve(self._generation, token, resume_sid)
+                    self._socket_task = asyncio.create_task(work)
+                case Close():
+                    await self._close()
+                case Send(request):
+                    await self._write(request)
+                case _:
+                    await self._listener(action)
+
+    async def _write(self, request: rtc.SignalRequest) -> None:
+        if self._socket is None:
+            return
+        # A failure the reader sees as well, and says so.
+        with contextlib.suppress(aiohttp.ClientError, ConnectionError):
+            await self._socket.send_bytes(request.SerializeToString())
+
+    async def _close(self) -> None:
+        task, self._socket_task = self._socket_task, None
+        socket, self._socket = self._socket, None
+        self._generation += 1
+        if socket is not None:
+            await socket.close()
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _serve(self, generation: int, token: str, resume_sid: str | None) -> None:
+        """Life of one socket."""
+        request = endpoints.join_request(version=self._version, resume_sid=resume_sid)
+        assert self._http is not None
+        try:
+            socket = await self._http.ws_connect(
+                endpoints.signal_url(self._server, request),
+                headers={"Authorization": f"Bearer {token}"},
+                max_msg_size=MAX_MESSAGE_BYTES,
+            )
+        except (aiohttp.ClientError, OSError, TimeoutError) as failed:
+            error = await self._why(failed, token, request)
+            await self._inbox.put(_Refused(error))
+            return
+        await self._inbox.put(_Opened(generation, socket))
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                await self._inbox.put(_Arrived(generation, message.data))
+        await self._inbox.put(_Closed(generation))
+
+    async def _why(self, failed: Exception, token: str, request: str) -> RoomError:
+        """Ask the validate address what a failed upgrade meant."""
+        if not isinstance(failed, aiohttp.WSServerHandshakeError):
+            kind = type(failed).__name__
+            return ConnectionFailed(f"cannot reach {self._server}: {kind}")
+        assert self._http is not None
+        url = endpoints.validate_url(self._server, request)
+        try:
+            async with self._http.get(
+                url,
+                headers={"Authorization": f"Bearer {token}"},
+                timeout=aiohttp.ClientTimeout(total=_CONNECT_S),
+            ) as answer:
+                body = (await answer.content.read(4096)).decode(errors="replace")
+                return classify(answer.status, body)
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return ConnectionFailed(f"{self._server} refused the connection and does not say why")
+
+    def _put_or_drop(self, given: _Input) -> None:
+        # A full inbox means that the loop is behind: making room beats losing the order to stop.
+        if self._inbox.full():
+            self._inbox.get_nowait()
+        self._inbox.put_nowait(given)
+
+
+def classify(status: int, body: str) -> RoomError:
+    """What an HTTP answer to a join means.  The body may hold the token: never quote it."""
+    match status:
+        case 200:
+            return ConnectionFailed("the server accepts the token but not the connection")
+        case 401 | 403:
+            return AccessRefused(
+                f"the server refused the token ({status}): wrong secret, expired, or no roomJoin"
+            )
+        case 404 if "room" in body and "not exist" in body:
+            return RoomMissing("the room does not exist and the server does not create it")
+        case 404:
+            return ServerTooOld("the server has no /rtc/v1: LiveKit 1.9.11 or newer is needed")
+        case 400:
+            return AccessRefused("the server refused the join request (400): identity or room")
+        case _:
+            return ServerBusy(f"the server answered {status}")
+
+
+def _parse(data: bytes) -> rtc.SignalResponse:
+    try:
+        return rtc.SignalResponse.FromString(data)
+    except DecodeError:
+        return rtc.SignalResponse()  # counted by the session as unknown

@@ -1,0 +1,125 @@
+"""Tracks that this participant takes: which section carries which, and who gets the frames."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, final
+
+from aiortc import MediaStreamTrack
+from aiortc.mediastreams import MediaStreamError
+from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
+from livekit.protocol import rtc
+
+from auralink.engine.room.data_packet import DataPacket
+from auralink.engine.room.transport import AudioSink, DataSink, VideoSink
+
+MAX_SUBSCRIBED: Final = 100
+# The server fills a section that lost its track with pictures of this size at most.
+_LEAST_SIDE: Final = 16
+
+
+@final
+class Subscriptions:
+    """
+    Args:
+        request: sends a signal request, now or when it can be sent.
+    """
+
+    def __init__(self, request: Callable[[rtc.SignalRequest], None]) -> None:
+        self._request = request
+        self._video: dict[str, VideoSink] = {}
+        self._audio: dict[str, AudioSink] = {}
+        self._data: dict[str, DataSink] = {}
+        self._mapping: dict[str, str] = {}  # section -> track sid
+        self._handles: dict[int, str] = {}  # of data tracks
+        self._readers: dict[str, asyncio.Task[None]] = {}
+        self.unknown_packets = 0  # data packets of handles nobody announced
+
+    @property
+    def count(self) -> int:
+        return len(self._video) + len(self._audio) + len(self._data)
+
+    def video(self, sid: str, sink: VideoSink) -> None:
+        self._video[sid] = sink
+        self._subscribe(sid, wanted=True)
+
+    def audio(self, sid: str, sink: AudioSink) -> None:
+        self._audio[sid] = sink
+        self._subscribe(sid, wanted=True)
+
+    def data(self, sid: str, sink: DataSink) -> None:
+        self._data[sid] = sink
+        self._subscribe_data(sid, wanted=True)
+
+    def end(self, sid: str) -> None:
+        if self._data.pop(sid, None) is not None:
+            self._subscribe_data(sid, wanted=False)
+            return
+        if self._video.pop(sid, None) or self._audio.pop(sid, None):
+            self._subscribe(sid, wanted=False)
+
+    def gone(self, sid: str) -> None:
+        """The publisher ended the track: there is nothing to tell the server."""
+        for table in (self._video, self._audio, self._data):
+            table.pop(sid, None)
+
+    def sync(self, state: rtc.SyncState) -> None:
+        state.subscription.track_sids.extend([*self._video, *self._audio])
+        for sid in self._data:
+            state.data_subscription.updates.add(track_sid=sid, subscribe=True)
+
+    # -- what arrives ------------------------------------------------------------------------------
+
+    def mapped(self, tracks: dict[str, str]) -> None:
+        self._mapping = tracks
+
+    def section(self, mid: str, track: MediaStreamTrack) -> None:
+        """A section that receives: read it for as long as it lives, whatever it carries."""
+        before = self._readers.pop(mid, None)
+        if before is not None:
+            before.cancel()
+        self._readers[mid] = asyncio.create_task(self._read(mid, track), name=f"section {mid}")
+
+    def handles(self, message: rtc.DataTrackSubscriberHandles) -> None:
+        self._handles = {handle: info.track_sid for handle, info in message.sub_handles.items()}
+
+    def packet(self, packet: DataPacket) -> None:
+        sink = self._data.get(self._handles.get(packet.handle, ""))
+        if sink is None:
+            self.unknown_packets += 1
+        else:
+            sink(packet)
+
+    async def close(self) -> None:
+        """The peer connection is gone, and everything that was subscribed over it."""
+        readers, self._readers = list(self._readers.values()), {}
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
+        for table in (self._video, self._audio, self._data, self._mapping, self._handles):
+            table.clear()
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    async def _read(self, mid: str, track: MediaStreamTrack) -> None:
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return
+            sid = self._mapping.get(mid, "")
+            if isinstance(frame, VideoFrame):
+                sink = self._video.get(sid)
+                if sink and frame.width >= _LEAST_SIDE and frame.height >= _LEAST_SIDE:
+                    sink(frame)
+            elif isinstance(frame, AudioFrame) and (listener := self._audio.get(sid)):
+                listener(frame)
+
+    def _subscribe(self, sid: str, *, wanted: bool) -> None:
+        request = rtc.UpdateSubscription(track_sids=[sid], subscribe=wanted)
+        self._request(rtc.SignalRequest(subscription=request))
+
+    def _subscribe_data(self, sid: str, *, wanted: bool) -> None:
+        request = rtc.UpdateDataSubscription()
+        request.updates.add(track_sid=sid, subscribe=wanted)
+        self._request(rtc.SignalRequest(update_data_subscription=request))
