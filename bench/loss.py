@@ -39,8 +39,9 @@ from auralink.codecs.errors import AuraLinkError, InputError
 from auralink.codecs.video.options import EncoderOptions, Engine
 from auralink.codecs.video.profiles import open_decoder, open_encoder
 from auralink.codecs.video.protocol import Status
-from auralink.engine.link.call import URGENT_EVERY_US, Call, Recording, Sending, is_new, simulate
+from auralink.engine.link.call import Call, Recording, Sending, is_new, simulate
 from auralink.engine.link.netem import LinkSettings
+from auralink.engine.link.receiving import URGENT_EVERY_US
 
 DEFAULT_OUT: Final = Path("bench/results/loss.json")
 DEFAULT_CLIPS: Final = ("foreman_352x288", "akiyo", "ice")

@@ -11,7 +11,6 @@ from auralink.codecs.video.profiles import open_decoder, open_encoder
 from auralink.codecs.video.protocol import Kind, Outcome, Status
 from auralink.codecs.video.rate.controller import RateOptions
 from auralink.engine.link.call import (
-    URGENT_EVERY_US,
     Call,
     Played,
     Recording,
@@ -20,6 +19,7 @@ from auralink.engine.link.call import (
 )
 from auralink.engine.link.netem import LinkSettings
 from auralink.engine.link.pacing import MOST_WAIT_MS
+from auralink.engine.link.receiving import URGENT_EVERY_US
 
 from ..codecs.pictures import moving, psnr
 

@@ -5,11 +5,11 @@ import random
 import pytest
 
 from auralink.codecs.video.protocol import Coded, Kind, Outcome, ReceiverReport
-from auralink.engine.link.call import Ledger
 from auralink.engine.link.netem import LinkSettings, Netem
 from auralink.engine.link.pacing import MOST_WAIT_MS, Pacer, Waiting, choose_drops
 from auralink.engine.link.protection import STEPS, Protection
 from auralink.engine.link.resending import MOST_TRIES, Arrivals, Feedback, Resender
+from auralink.engine.link.sender import Ledger
 
 # -- protection ------------------------------------------------------------------------------
 
