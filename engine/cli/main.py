@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from auralink.codecs.errors import AuraLinkError, EncoderError, UnsupportedError
-from auralink.engine.cli import bench, checks, decode, demo, encode, info, models
+from auralink.engine.cli import bench, checks, decode, demo, encode, info, models, relay
 from auralink.engine.cli.terminal import print_error, print_json
 
 BAD_INPUT: Final = 2
@@ -21,7 +21,7 @@ INTERRUPTED: Final = 130
 
 app = typer.Typer(
     name="auralink",
-    help="Neural compression of live video: encode, send over thin links, decode, measure.",
+    help="Neural compression of live media: relay LiveKit rooms over thin links, encode, measure.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -31,6 +31,8 @@ app.command("demo")(demo.demo)
 app.command("encode")(encode.encode)
 app.command("decode")(decode.decode)
 app.command("info")(info.info)
+app.command("relay")(relay.relay)
+app.command("join")(relay.join)
 app.command("bench", context_settings=bench.PASS_ON)(bench.bench)
 app.add_typer(models.app, name="models")
 app.command("doctor")(checks.doctor)

@@ -3,6 +3,7 @@
 No sockets and no clock: times are arguments, microseconds that do not go back.
 """
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,20 +40,16 @@ class StreamReceiver:
     ) -> None:
         self._receiver = Receiver(decoder)
         self._clock = clock
+        self._busy = threading.Lock()  # whoever closes waits for a decoder at work
+        self._closed = False
         self._arrivals = Arrivals()
         self._reported_us = -REPORT_EVERY_US
         self._stuck = False
 
     def push(self, datagram: bytes, now: Callable[[], int]) -> list[Played]:
         """Decode what a packet makes available.  Blocks for as long as decoding takes."""
-        self._arrivals.note(datagram)
-        played = []
-        start = self._clock()
-        for picture in self._receiver.push(datagram):
-            spent_ms = (self._clock() - start) * 1000
-            played.append(Played(at_us=now(), picture=picture, decode_ms=spent_ms))
-            start = self._clock()
-        return played
+        with self._busy:
+            return [] if self._closed else self._push(datagram, now)
 
     def feedback(self, now_us: int) -> Feedback | None:
         """What to tell the sender now, None while there is time."""
@@ -73,7 +70,20 @@ class StreamReceiver:
         return self._receiver.statistics()
 
     def close(self) -> None:
-        self._receiver.close()
+        with self._busy:
+            if not self._closed:
+                self._closed = True
+                self._receiver.close()
+
+    def _push(self, datagram: bytes, now: Callable[[], int]) -> list[Played]:
+        self._arrivals.note(datagram)
+        played = []
+        start = self._clock()
+        for picture in self._receiver.push(datagram):
+            spent_ms = (self._clock() - start) * 1000
+            played.append(Played(at_us=now(), picture=picture, decode_ms=spent_ms))
+            start = self._clock()
+        return played
 
 
 def is_new(played: Played) -> bool:

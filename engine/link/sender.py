@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, final
 
+from auralink.codecs.errors import EncoderError
 from auralink.codecs.frame import Frame
 from auralink.codecs.video.protocol import Coded, Kind, ReceiverReport, VideoEncoder, Wish
 from auralink.engine.link.pacing import Pacer
@@ -81,6 +82,8 @@ class StreamSender:
         self._sending = sending or Sending()
         self._clock = clock
         self._lock = threading.Lock()  # for everything but the encoder, and nothing slow
+        self._busy = threading.Lock()  # for the encoder: whoever closes waits for a frame's end
+        self._closed = False
         self._wish = Wish(bitrate_bps=bitrate_bps)
         self._pacer = Pacer(self._sending.pacing_bps)
         self._protection = Protection()
@@ -143,10 +146,17 @@ class StreamSender:
             self._answer(now_us)
 
     def encode(self, frame: Frame, now: Callable[[], int]) -> Sent:
-        """Encode a frame; its packets leave with `take`."""
+        """Encode a frame; its packets leave with `take`.
+
+        Raises:
+            EncoderError: no encoder could be opened, or this sender is closed.
+        """
         with self._lock:
             wish = self._next_wish(now())
-        (step,) = encode_frames((frame,), self._encoder, lambda _: wish, self._clock)
+        with self._busy:
+            if self._closed:
+                raise EncoderError("the stream was closed while a frame was on its way")
+            (step,) = encode_frames((frame,), self._encoder, lambda _: wish, self._clock)
         at_us, coded = now(), step.coded
         if coded.packets:
             with self._lock:
@@ -163,7 +173,11 @@ class StreamSender:
             return self._pacer.take(now_us)
 
     def close(self) -> None:
-        self._encoder.close()
+        """Waits for a frame that another thread is encoding."""
+        with self._busy:
+            if not self._closed:
+                self._closed = True
+                self._encoder.close()
 
     def _next_wish(self, now_us: int) -> Wish:
         self._answer(now_us)

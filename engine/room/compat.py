@@ -13,14 +13,17 @@ transceivers, then channels* with channels first and one bundle it stops the sha
                             picture stands for up to 8 s
 `hide_idle_sections`        sections that only receive announce streams nobody sends
 `limit_chunks`              1200-byte SCTP chunks exceed what tunnels and relays pass
+`use_addresses`             loopback is never offered, and on a machine with many addresses each
+                            costs connecting a little time
 `on_key_request`            the sender's own encoder would get the request, ours does not
 ==========================  =================================================================
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, final
 
+import aioice.ice
 import aiortc
 import aiortc.rtcsctptransport
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
@@ -64,6 +67,15 @@ def check() -> None:
 def limit_chunks() -> None:
     """Keep SCTP packets within 1200 bytes of UDP payload, DTLS and SCTP headers included."""
     aiortc.rtcsctptransport.USERDATA_MAX_LENGTH = CHUNK_BYTES
+
+
+def use_addresses(addresses: Sequence[str]) -> None:
+    """Offer these local addresses for media and no others, in the whole process.
+
+    aioice offers all but loopback ones, which a server on the same machine may need.
+    """
+    chosen = list(addresses)
+    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: chosen
 
 
 def hide_idle_sections(sdp: str) -> str:

@@ -8,6 +8,7 @@ Only the newest picture waits: what would be late is replaced, never queued.
 """
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class VideoOut(MediaStreamTrack):
         self._key_at = float("-inf")
         self._last_us = -1
         self._watched = True
+        self._busy = threading.Lock()  # for the encoder, which works in other threads
 
     def show(self, frame: Frame) -> None:
         """Publish a picture; its time counts, and must go up."""
@@ -112,9 +114,12 @@ class VideoOut(MediaStreamTrack):
     def stop(self) -> None:
         super().stop()
         self._arrived.set()
-        encoder, self._encoder = self._encoder, None
-        if encoder is not None:
-            encoder.close()
+        # An encoder at work is closed when it has done: the event loop does not wait for it.
+        if self._busy.acquire(blocking=False):
+            try:
+                self._close()
+            finally:
+                self._busy.release()
 
     async def _code(self, frame: Frame) -> "Packet[Stream] | None":
         now = self._clock()
@@ -139,6 +144,16 @@ class VideoOut(MediaStreamTrack):
         return packet
 
     def _encode(self, frame: Frame, order: Order) -> BaseUnit:
-        if self._encoder is None:
-            self._encoder = self._open()
-        return self._encoder.encode(frame, order)
+        with self._busy:
+            if self._encoder is None:
+                self._encoder = self._open()
+            try:
+                return self._encoder.encode(frame, order)
+            finally:
+                if self.readyState != "live":
+                    self._close()
+
+    def _close(self) -> None:
+        encoder, self._encoder = self._encoder, None
+        if encoder is not None:
+            encoder.close()

@@ -5,6 +5,11 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+import numpy as np
+from aiortc import MediaStreamTrack
 
 from auralink.codecs.base.native import open_encoder
 from auralink.codecs.frame import Frame
@@ -113,3 +118,24 @@ async def camera(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+class Tone(MediaStreamTrack):
+    """A sine in mono, 48 kHz, 20 ms a frame, in real time."""
+
+    kind = "audio"
+
+    def __init__(self, hz: float) -> None:
+        super().__init__()
+        self._hz = hz
+        self._count = 0
+        self._started = time.monotonic()
+
+    async def recv(self) -> av.AudioFrame:
+        await asyncio.sleep(max(0.0, self._started + self._count / 48_000 - time.monotonic()))
+        at = np.arange(960) + self._count
+        wave = (8_000 * np.sin(2 * np.pi * self._hz * at / 48_000)).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(wave.reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, self._count, Fraction(1, 48_000)
+        self._count += 960
+        return frame

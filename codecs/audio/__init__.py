@@ -1,0 +1,1 @@
+"""AIC audio: Opus frames in AIC packets."""

@@ -1,0 +1,143 @@
+"""A relay put together: bots, rooms, and who does what.
+
+::
+
+    FROM ──tracks──► source bot ──► sender bot ──data tracks──► TO ──► receiver bot ──tracks──► TO
+                     └── one bot where FROM is TO ──┘
+"""
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import final
+
+from auralink.codecs.base.native import NativeCodec
+from auralink.codecs.video.profiles import open_decoder
+from auralink.codecs.video.protocol import VideoDecoder
+from auralink.engine.relay.access import Access
+from auralink.engine.relay.bots import Bot, Crew, Duty
+from auralink.engine.relay.downlink import Downlink
+from auralink.engine.relay.options import RelayOptions
+from auralink.engine.relay.uplink import Uplink
+from auralink.engine.room.livekit_room import LiveKitRoom
+
+
+class Role(enum.Enum):
+    """Which half of a relay runs here."""
+
+    SEND = "send"
+    RECEIVE = "receive"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A room on a server."""
+
+    access: Access
+    room: str
+
+    def same_as(self, other: "Place") -> bool:
+        return (self.access.url, self.room) == (other.access.url, other.room)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelaySettings:
+    near: Place
+    far: Place
+    role: Role = Role.BOTH
+    name: str = "aic"  # identities are made of it
+    codec: NativeCodec = "vp8"  # of the restored tracks
+    options: RelayOptions = field(default_factory=RelayOptions)
+
+
+@final
+class RelayJob:
+    """
+    Args:
+        clock: seconds, monotonic.
+        told: takes a line for people whenever something happens to a room.
+        decoder: opens the decoder of a stream.
+
+    Raises:
+        InputError: no token can be made.
+    """
+
+    def __init__(
+        self,
+        settings: RelaySettings,
+        *,
+        version: str,
+        clock: Callable[[], float],
+        told: Callable[[str], None] = lambda text: None,
+        decoder: Callable[[], VideoDecoder] = open_decoder,
+    ) -> None:
+        self._settings = settings
+        self._version = version
+        self._told = told
+        self.uplink: Uplink | None = None
+        self.downlink: Downlink | None = None
+        self._crew = Crew([])
+        if settings.role in (Role.SEND, Role.BOTH):
+            self._add_uplink(clock)
+        if settings.role in (Role.RECEIVE, Role.BOTH):
+            self._add_downlink(decoder)
+
+    @property
+    def bots(self) -> list[Bot]:
+        return self._crew.bots
+
+    async def run(self) -> None:
+        """Until `leave`, or until a bot cannot be in its room any more.
+
+        Raises:
+            RoomError: why it cannot.
+        """
+        await self._crew.run()
+
+    def leave(self) -> None:
+        self._crew.leave()
+
+    def _add_uplink(self, clock: Callable[[], float]) -> None:
+        settings = self._settings
+        sender = self._bot(settings.far, "up", publishes=True)
+        source = sender
+        if not settings.near.same_as(settings.far):
+            source = self._bot(settings.near, "src", publishes=False)
+        uplink = Uplink(source.room, sender.room, settings.options, clock=clock)
+        source.add(Duty(changed=uplink.changed))
+        sender.add(Duty(control=uplink.control))
+        self.uplink = uplink
+        self._crew.work.append(uplink.run)
+
+    def _add_downlink(self, decoder: Callable[[], VideoDecoder]) -> None:
+        settings = self._settings
+        receiver = self._bot(settings.far, "down", publishes=True)
+        # Next to our own sender nobody else's streams are meant.
+        ours = frozenset({f"{settings.name}-up"}) if settings.role is Role.BOTH else frozenset()
+        downlink = Downlink(
+            receiver.room,
+            receiver.room,
+            codec=settings.codec,
+            fps=settings.options.fps,
+            identities=ours,
+            decoder=decoder,
+        )
+        receiver.add(Duty(changed=downlink.changed, control=downlink.control))
+        self.downlink = downlink
+        self._crew.work.append(downlink.run)
+
+    def _bot(self, place: Place, role: str, *, publishes: bool) -> Bot:
+        identity = f"{self._settings.name}-{role}"
+        token = place.access.token_for(place.room, identity, publishes=publishes)
+        told = partial(self._tell, f"{place.room}: ")
+        bot = Bot(
+            lambda listener: LiveKitRoom(place.access.url, token, listener, version=self._version),
+            told=told,
+        )
+        self._crew.bots.append(bot)
+        return bot
+
+    def _tell(self, where: str, text: str) -> None:
+        self._told(where + text)

@@ -1,0 +1,75 @@
+"""What a relay does right now, for people and machines."""
+
+from dataclasses import asdict
+from typing import Any
+
+from auralink.engine.relay.downlink_streams import AudioDownlink, VideoDownlink
+from auralink.engine.relay.job import RelayJob
+from auralink.engine.relay.uplink_streams import AudioUplink, VideoUplink
+
+
+def status(job: RelayJob) -> dict[str, Any]:
+    """Everything, as plain values."""
+    rooms = [
+        {
+            "identity": bot.room.identity,
+            "connected": bot.state.connected,
+            "joins": bot.state.joins,
+            "losses": bot.state.losses,
+            "last_loss": bot.state.last_loss,
+        }
+        for bot in job.bots
+    ]
+    found: dict[str, Any] = {"rooms": rooms}
+    if job.uplink is not None:
+        found["up"] = {
+            "target_bps": job.uplink.budget.total_bps,
+            "left_alone": job.uplink.counts.left_alone,
+            "bad_messages": job.uplink.counts.bad_messages,
+            "streams": [_up(sid, work) for sid, work in job.uplink.streams.items()],
+        }
+    if job.downlink is not None:
+        found["down"] = {
+            "left_alone": job.downlink.left_alone,
+            "bad_messages": job.downlink.bad_messages,
+            "streams": [_down(work) for work in job.downlink.streams],
+        }
+    return found
+
+
+def line(job: RelayJob) -> str:
+    """The same in a line."""
+    parts = []
+    told = status(job)
+    if "up" in told:
+        streams = told["up"]["streams"]
+        sent = sum(stream["bytes"] for stream in streams)
+        parts.append(
+            f"up: {len(streams)} tracks, {sent / 1000:,.0f} kB sent, "
+            f"target {told['up']['target_bps'] / 1000:,.0f} kbit/s"
+        )
+    if "down" in told:
+        streams = told["down"]["streams"]
+        shown = sum(stream.get("shown", 0) for stream in streams)
+        frozen = sum(stream.get("frozen", 0) for stream in streams)
+        parts.append(f"down: {len(streams)} tracks, {shown} pictures, {frozen} frozen")
+    away = [room["identity"] or "?" for room in told["rooms"] if not room["connected"]]
+    if away:
+        parts.append(f"not in the room: {', '.join(away)}")
+    return "; ".join(parts)
+
+
+def _up(sid: str, work: object) -> dict[str, Any]:
+    if isinstance(work, VideoUplink):
+        return {"track": sid, "kind": "video", "encoder": work.name, **asdict(work.counts)}
+    if isinstance(work, AudioUplink):
+        return {"track": sid, "kind": "audio", **asdict(work.counts)}
+    return {"track": sid}
+
+
+def _down(work: object) -> dict[str, Any]:
+    if isinstance(work, VideoDownlink):
+        return {"kind": "video", "size": list(work.size), **asdict(work.counts)}
+    if isinstance(work, AudioDownlink):
+        return {"kind": "audio", **asdict(work.counts)}
+    return {}

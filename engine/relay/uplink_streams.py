@@ -1,0 +1,252 @@
+"""One track on its way into the link: video through an AIC encoder, sound as Opus frames."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, final
+
+from av.audio.frame import AudioFrame
+
+from auralink.codecs.audio.opus import OpusEncoder
+from auralink.codecs.audio.packet import AudioPacket, write_packet
+from auralink.codecs.errors import AuraLinkError
+from auralink.codecs.video.protocol import Outcome, VideoEncoder
+from auralink.engine.link.budget import OVERHEAD_BYTES
+from auralink.engine.link.resending import Feedback
+from auralink.engine.link.sender import StreamSender
+from auralink.engine.room.audio_in import AudioBlocks
+from auralink.engine.room.transport import PublishedData
+from auralink.engine.room.video_in import CaptureClock, VideoIn
+
+_PACE: Final = 2.5  # packets leave at this multiple of the target: a key in 4 budgets is soon out
+_FLUSH_S: Final = 0.005
+# Of a stream's bits; where headers want more, the frame rate is the thing to lower, and the rate
+# ladder does so when the payload no longer pays for pictures.
+_LEAST_PAYLOAD: Final = 0.4
+_AUDIO_WAITING: Final = 10  # decoded frames that wait for the coder; more is lag
+_RETRY_S: Final = 1.0  # after an encoder could not be opened
+
+
+def now_us() -> int:
+    """The clock that all streams of this process share."""
+    return round(time.monotonic() * 1e6)
+
+
+def stamp(at_us: int) -> int:
+    """Time of sending for a data-track header, 90 kHz."""
+    return at_us * 9 // 100 & 0xFFFF_FFFF
+
+
+class UplinkStream(Protocol):
+    async def run(self) -> None: ...
+
+    def steer(self, bitrate_bps: int) -> None: ...
+
+    def hear(self, feedback: Feedback) -> None: ...
+
+    def want_key(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class VideoCounts:
+    outcomes: dict[str, int]
+    failed: int = 0
+    bytes: int = 0  # given to the data track
+    refused: int = 0  # packets that the data track did not take
+
+
+@final
+class VideoUplink:
+    """
+    Args:
+        open_encoder: called in a worker thread, and again after the encoder failed.
+    """
+
+    def __init__(
+        self,
+        video: VideoIn,
+        data: PublishedData,
+        open_encoder: Callable[[], VideoEncoder],
+        *,
+        bitrate_bps: int,
+    ) -> None:
+        self.counts = VideoCounts({})
+        self._video = video
+        self._data = data
+        self._open = open_encoder
+        self._bitrate_bps = bitrate_bps
+        self._sender: StreamSender | None = None
+        self._key_wanted = False
+        self._flusher: asyncio.Task[None] | None = None
+        self._packets_per_s = 0.0
+        self._counted = 0
+        self._counted_us = now_us()
+
+    @property
+    def name(self) -> str:
+        """The encoder in use."""
+        return "" if self._sender is None else self._sender.name
+
+    def steer(self, bitrate_bps: int) -> None:
+        """
+        Args:
+            bitrate_bps: for everything, headers of all layers included.
+        """
+        self._bitrate_bps = bitrate_bps
+        if self._sender is not None:
+            headers = self._packets_per_s * OVERHEAD_BYTES * 8
+            payload = round(max(bitrate_bps - headers, _LEAST_PAYLOAD * bitrate_bps))
+            self._sender.steer(bitrate_bps=payload, pacing_bps=_PACE * payload)
+
+    def hear(self, feedback: Feedback) -> None:
+        if self._sender is not None:
+            self._sender.hear(feedback)
+            self._sender.answer(now_us())
+            self._flush()
+
+    def want_key(self) -> None:
+        self._key_wanted = True
+
+    async def run(self) -> None:
+        """Code what comes, until cancelled."""
+        try:
+            while True:
+                await self._one()
+        finally:
+            await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        if self._flusher is not None:
+            self._flusher.cancel()
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            sender.close()
+
+    async def _one(self) -> None:
+        frame = await self._video.take()
+        try:
+            if self._sender is None:
+                encoder = await asyncio.to_thread(self._open)
+                self._sender = StreamSender(encoder, bitrate_bps=self._bitrate_bps)
+                self.steer(self._bitrate_bps)
+            if self._key_wanted:
+                self._key_wanted = False
+                self._sender.want_key()
+            sent = await asyncio.to_thread(self._sender.encode, frame, now_us)
+        except AuraLinkError:
+            self.counts.failed += 1
+            self.close()
+            await asyncio.sleep(_RETRY_S)
+            return
+        outcome = sent.coded.outcome
+        self.counts.outcomes[outcome.value] = self.counts.outcomes.get(outcome.value, 0) + 1
+        if outcome in (Outcome.CODED, Outcome.SKIPPED):
+            self._flush()
+
+    def _flush(self) -> None:
+        """Hand over what is due; the rest in a moment."""
+        sender = self._sender
+        if sender is None:
+            return
+        self._hand_over(sender)
+        waiting = self._flusher is not None and not self._flusher.done()
+        if not sender.idle and not waiting:
+            self._flusher = asyncio.create_task(self._flush_later(sender))
+
+    async def _flush_later(self, sender: StreamSender) -> None:
+        while sender is self._sender and not sender.idle:
+            await asyncio.sleep(_FLUSH_S)
+            self._hand_over(sender)
+
+    def _hand_over(self, sender: StreamSender) -> None:
+        at_us = now_us()
+        for packet in sender.take(at_us):
+            if self._data.send(packet, stamp(at_us)):
+                self.counts.bytes += len(packet) + OVERHEAD_BYTES
+                self._counted += 1
+            else:
+                self.counts.refused += 1
+        elapsed_us = at_us - self._counted_us
+        if elapsed_us >= 1_000_000:
+            self._packets_per_s = self._counted * 1e6 / elapsed_us
+            self._counted, self._counted_us = 0, at_us
+
+
+@dataclass(slots=True)
+class AudioCounts:
+    packets: int = 0
+    bytes: int = 0
+    lagging: int = 0  # decoded frames dropped because coding was behind
+    refused: int = 0
+
+
+@final
+class AudioUplink:
+    """
+    Args:
+        frames_per_packet: of 20 ms each.
+    """
+
+    def __init__(self, data: PublishedData, *, bitrate_bps: int, frames_per_packet: int) -> None:
+        self.counts = AudioCounts()
+        self._data = data
+        self._encoder = OpusEncoder(bitrate_bps)
+        self._per_packet = frames_per_packet
+        self._blocks = AudioBlocks()
+        self._times = CaptureClock()
+        self._waiting: asyncio.Queue[tuple[AudioFrame, int]] = asyncio.Queue(_AUDIO_WAITING)
+        self._frames: list[bytes] = []
+        self._first_us = 0
+        self._number = 0
+
+    def push(self, frame: AudioFrame) -> None:
+        """An `AudioSink`."""
+        if self._waiting.full():
+            self._waiting.get_nowait()
+            self.counts.lagging += 1
+        self._waiting.put_nowait((frame, now_us()))
+
+    def steer(self, bitrate_bps: int) -> None:
+        pass  # sound keeps its rate: it is what a call can least do without
+
+    def hear(self, feedback: Feedback) -> None:
+        pass
+
+    def want_key(self) -> None:
+        pass  # every frame stands alone
+
+    def close(self) -> None:
+        pass
+
+    async def run(self) -> None:
+        while True:
+            frame, arrived_us = await self._waiting.get()
+            coded = await asyncio.to_thread(self._code, frame)
+            for data, stream_us in coded:
+                self._enter(data, self._times.at(stream_us, arrived_us))
+
+    def _code(self, frame: AudioFrame) -> list[tuple[bytes, int]]:
+        return [
+            (self._encoder.encode(block.samples), block.stream_us)
+            for block in self._blocks.push(frame)
+        ]
+
+    def _enter(self, data: bytes, at_us: int) -> None:
+        if not self._frames:
+            self._first_us = at_us
+        self._frames.append(data)
+        if len(self._frames) < self._per_packet:
+            return
+        packet = write_packet(
+            AudioPacket(number=self._number, pts_us=self._first_us, frames=tuple(self._frames))
+        )
+        self._number += len(self._frames)
+        self._frames.clear()
+        if self._data.send(packet, stamp(now_us())):
+            self.counts.packets += 1
+            self.counts.bytes += len(packet) + OVERHEAD_BYTES
+        else:
+            self.counts.refused += 1
