@@ -1,0 +1,1 @@
+"""The learned codec without its networks: symbols, integer arithmetic, packets."""
