@@ -1,0 +1,1 @@
+"""How the learned video codec is trained (extra `train`)."""
