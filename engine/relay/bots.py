@@ -89,6 +89,7 @@ class Crew:
 
         Raises:
             RoomError: why a bot cannot be in its room any more.
+            Exception: a fault of ours ended the work.
         """
         rooms = [asyncio.create_task(bot.room.run()) for bot in self.bots]
         work = [asyncio.create_task(one()) for one in self.work]
@@ -103,6 +104,9 @@ class Crew:
         for bot in self.bots:
             if bot.state.error is not None:
                 raise bot.state.error
+        for task in (*rooms, *work):
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
 
     def leave(self) -> None:
         for bot in self.bots:

@@ -46,6 +46,7 @@ from auralink.engine.room.transport import (
     VideoOffer,
 )
 from auralink.engine.room.video_out import VideoOut
+from auralink.engine.tasks import spawn
 
 MAX_STREAMS: Final = 32  # of all senders together
 _ESTIMATE_S: Final = 0.25
@@ -202,7 +203,7 @@ class Downlink:
             )
         else:
             work = AudioDownlink(number, sender.playout, partial(self._play, sid))
-        task = asyncio.create_task(work.run(), name=f"downlink {sid}")
+        task = spawn(work.run(), f"downlink {sid}", lambda error: self._end(sid))
         stream = _Stream(identity, number, work, task)
         self._streams[sid] = stream
         self._link.subscribe_data(sid, partial(self._packet, stream, sender))

@@ -74,23 +74,26 @@ class VideoDownlink:
 
     async def run(self) -> None:
         """Decode, show and report, until cancelled."""
-        showing = asyncio.create_task(self._play())
         try:
-            while True:
-                batch = await self._batch()
-                if batch:
-                    for played in await asyncio.to_thread(self._decode, batch):
-                        self._schedule(played)
-                feedback = self._receiver.feedback(now_us())
-                if feedback is not None and feedback.report.highest is not None:
-                    self._tell(feedback)
+            async with asyncio.TaskGroup() as both:
+                both.create_task(self._play())
+                both.create_task(self._receive())
         finally:
-            showing.cancel()
             self._playout.forget(self._stream)
             await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         self._receiver.close()
+
+    async def _receive(self) -> None:
+        while True:
+            batch = await self._batch()
+            if batch:
+                for played in await asyncio.to_thread(self._decode, batch):
+                    self._schedule(played)
+            feedback = self._receiver.feedback(now_us())
+            if feedback is not None and feedback.report.highest is not None:
+                self._tell(feedback)
 
     async def _batch(self) -> list[bytes]:
         """What has arrived, at once; nothing when it is time to think of feedback."""

@@ -30,9 +30,11 @@ from auralink.engine.link.control import (
 )
 from auralink.engine.relay.options import AUDIO_PREFIX, VIDEO_PREFIX, RelayOptions
 from auralink.engine.relay.uplink_streams import AudioUplink, UplinkStream, VideoUplink, now_us
+from auralink.engine.room.capture_time import ClockOffset
 from auralink.engine.room.roster import Change, RemoteTrack, TrackAdded, TrackChanged, TrackRemoved
 from auralink.engine.room.transport import PublishedData, RoomTransport
 from auralink.engine.room.video_in import VideoIn
+from auralink.engine.tasks import spawn
 
 _STEER_S: Final = 0.25
 _KEY_EVERY_US: Final = 500_000  # requests of several receivers become one key
@@ -88,6 +90,7 @@ class Uplink:
             clock=clock,
         )
         self._streams: dict[str, _Stream] = {}  # by track sid
+        self._publishers: dict[str, ClockOffset] = {}
         self._next = 1
         self._budget = Budget(most_bps=options.rate_bps, start_bps=options.start_bps)
 
@@ -131,10 +134,11 @@ class Uplink:
             self.counts.left_alone += 1
             return
         number, self._next = self._next, self._next % 0xFFFF + 1
+        publisher = self._publishers.setdefault(track.identity, ClockOffset())
         work: UplinkStream
         if track.kind == "video":
             data = self._link.publish_data(f"{VIDEO_PREFIX}{number}")
-            video = VideoIn(self._clock)
+            video = VideoIn(self._clock, publisher)
             share = self._budget.total_bps // 2
             work = VideoUplink(video, data, self._encoder, bitrate_bps=share)
             self._near.subscribe_video(track.sid, video.push)
@@ -143,11 +147,12 @@ class Uplink:
             data = self._link.publish_data(f"{AUDIO_PREFIX}{number}")
             work = AudioUplink(
                 data,
+                publisher,
                 bitrate_bps=self._options.audio_bps,
                 frames_per_packet=self._options.frames_per_packet,
             )
             self._near.subscribe_audio(track.sid, work.push)
-        task = asyncio.create_task(work.run(), name=f"uplink {track.sid}")
+        task = spawn(work.run(), f"uplink {track.sid}", lambda error: self._end(track.sid))
         stream = _Stream(_info(number, track), data, work, task)
         self._streams[track.sid] = stream
         self._steer()
@@ -160,6 +165,8 @@ class Uplink:
         stream.task.cancel()
         stream.data.unpublish()
         self._near.unsubscribe(sid)
+        if not any(s.info.identity == stream.info.identity for s in self._streams.values()):
+            self._publishers.pop(stream.info.identity, None)
         self._steer()
 
     def _announce(self, stream: _Stream, track: RemoteTrack) -> None:

@@ -15,9 +15,10 @@ from auralink.codecs.video.protocol import Outcome, VideoEncoder
 from auralink.engine.link.budget import OVERHEAD_BYTES
 from auralink.engine.link.resending import Feedback
 from auralink.engine.link.sender import StreamSender
-from auralink.engine.room.audio_in import AudioBlocks
+from auralink.engine.room.audio_in import RATE_HZ, AudioBlocks
+from auralink.engine.room.capture_time import CaptureTimes, ClockOffset
 from auralink.engine.room.transport import PublishedData
-from auralink.engine.room.video_in import CaptureClock, VideoIn
+from auralink.engine.room.video_in import VideoIn
 
 _PACE: Final = 2.5  # packets leave at this multiple of the target: a key in 4 budgets is soon out
 _FLUSH_S: Final = 0.005
@@ -187,27 +188,37 @@ class AudioCounts:
 class AudioUplink:
     """
     Args:
+        publisher: offset of the publisher's clock, common to its tracks.
         frames_per_packet: of 20 ms each.
     """
 
-    def __init__(self, data: PublishedData, *, bitrate_bps: int, frames_per_packet: int) -> None:
+    def __init__(
+        self,
+        data: PublishedData,
+        publisher: ClockOffset,
+        *,
+        bitrate_bps: int,
+        frames_per_packet: int,
+    ) -> None:
         self.counts = AudioCounts()
         self._data = data
         self._encoder = OpusEncoder(bitrate_bps)
         self._per_packet = frames_per_packet
         self._blocks = AudioBlocks()
-        self._times = CaptureClock()
-        self._waiting: asyncio.Queue[tuple[AudioFrame, int]] = asyncio.Queue(_AUDIO_WAITING)
+        self._times = CaptureTimes(publisher)
+        self._waiting: asyncio.Queue[tuple[AudioFrame, int | None, int]] = asyncio.Queue(
+            _AUDIO_WAITING
+        )
         self._frames: list[bytes] = []
         self._first_us = 0
         self._number = 0
 
-    def push(self, frame: AudioFrame) -> None:
+    def push(self, frame: AudioFrame, capture_us: int | None = None) -> None:
         """An `AudioSink`."""
         if self._waiting.full():
             self._waiting.get_nowait()
             self.counts.lagging += 1
-        self._waiting.put_nowait((frame, now_us()))
+        self._waiting.put_nowait((frame, capture_us, now_us()))
 
     def steer(self, bitrate_bps: int) -> None:
         pass  # sound keeps its rate: it is what a call can least do without
@@ -223,10 +234,13 @@ class AudioUplink:
 
     async def run(self) -> None:
         while True:
-            frame, arrived_us = await self._waiting.get()
+            frame, capture_us, arrived_us = await self._waiting.get()
+            start_us = _stream_us(frame)
             coded = await asyncio.to_thread(self._code, frame)
             for data, stream_us in coded:
-                self._enter(data, self._times.at(stream_us, arrived_us))
+                # A block may have begun in the frame before.
+                captured = None if capture_us is None else capture_us + stream_us - start_us
+                self._enter(data, self._times.at(stream_us, captured, arrived_us))
 
     def _code(self, frame: AudioFrame) -> list[tuple[bytes, int]]:
         return [
@@ -250,3 +264,8 @@ class AudioUplink:
             self.counts.bytes += len(packet) + OVERHEAD_BYTES
         else:
             self.counts.refused += 1
+
+
+def _stream_us(frame: AudioFrame) -> int:
+    rate = frame.sample_rate or RATE_HZ
+    return round((frame.pts or 0) * 1_000_000 / rate)

@@ -15,6 +15,8 @@ transceivers, then channels* with channels first and one bundle it stops the sha
 `limit_chunks`              1200-byte SCTP chunks exceed what tunnels and relays pass
 `use_addresses`             loopback is never offered, and on a machine with many addresses each
                             costs connecting a little time
+`PublisherClock`            sound passes a jitter buffer, pictures do not: by their arrival they are
+                            80 ms apart
 `on_key_request`            the sender's own encoder would get the request, ours does not
 ==========================  =================================================================
 """
@@ -29,6 +31,7 @@ import aiortc.rtcsctptransport
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpreceiver import NackGenerator, TimestampMapper
+from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
 
 from auralink.codecs.errors import UnsupportedError
 
@@ -129,7 +132,7 @@ def reset_receiver(receiver: RTCRtpReceiver) -> None:
 
 def on_key_request(sender: RTCRtpSender, asked: Callable[[], None]) -> None:
     """Tell ``asked`` of picture loss reports instead of the encoder inside aiortc."""
-    setattr(sender, "_send_keyframe", asked)  # noqa: B010 - a method, for the type checker
+    setattr(sender, "_send_keyframe", asked)  # noqa: B010 - it is a method
 
 
 @final
@@ -157,6 +160,42 @@ class NackRepeater:
             generator.missing.clear()
             _set(self._receiver, "jitter_buffer", _jitter_buffer(video=True))
             await self._receiver._send_rtcp_pli(ssrc)
+
+
+@final
+class PublisherClock:
+    """When the publisher captured a frame, on its own clock (RFC 3550, section 6.4.1).
+
+    Sender reports pair the RTP time of each stream with one wall clock; servers forward them.
+    """
+
+    def __init__(self, receiver: RTCRtpReceiver) -> None:
+        self._receiver = receiver
+        self._report: tuple[int, int] | None = None  # microseconds, RTP time
+        handle = receiver._handle_rtcp_packet
+
+        async def note(packet: AnyRtcpPacket) -> None:
+            if isinstance(packet, RtcpSrPacket):
+                info = packet.sender_info
+                self._report = info.ntp_timestamp * 1_000_000 >> 32, info.rtp_timestamp
+            await handle(packet)
+
+        setattr(receiver, "_handle_rtcp_packet", note)  # noqa: B010 - it is a method
+
+    def capture_us(self, pts: int | None, rate_hz: int) -> int | None:
+        """
+        Args:
+            pts: of a frame as aiortc gives it.
+
+        Returns:
+            Microseconds of the publisher's clock; None before its first report.
+        """
+        mapper = _private(self._receiver, "RTCRtpReceiver", "timestamp_mapper")
+        if self._report is None or pts is None or mapper._origin is None:
+            return None
+        at_us, rtp = self._report
+        ticks = (pts + mapper._origin - rtp + (1 << 31)) % (1 << 32) - (1 << 31)
+        return int(at_us + ticks * 1_000_000 // rate_hz)
 
 
 def _jitter_buffer(*, video: bool) -> JitterBuffer:

@@ -213,7 +213,7 @@ class LiveKitRoom:
         self._signal.media_failed()
 
     def section(self, mid: str, receiver: RTCRtpReceiver, track: MediaStreamTrack) -> None:
-        self._subscriptions.section(mid, track)
+        self._subscriptions.section(mid, receiver, track)
 
     def mapped(self, tracks: dict[str, str]) -> None:
         self._subscriptions.mapped(tracks)

@@ -30,6 +30,7 @@ from aiortc.sdp import candidate_from_sdp
 from livekit.protocol import models, rtc
 
 from auralink.engine.room import compat
+from auralink.engine.tasks import spawn
 
 RELIABLE: Final = "_reliable"
 LOSSY: Final = "_lossy"
@@ -116,8 +117,8 @@ class Peer:
         self._connection.on("datachannel", self._attach)
         self._dirty.set()
         self._tasks = [
-            asyncio.create_task(self._negotiate(), name="negotiate"),
-            asyncio.create_task(self._repeat_nacks(), name="repeat-nacks"),
+            spawn(self._negotiate(), "negotiation", self._broken),
+            spawn(self._repeat_nacks(), "loss reports", self._broken),
         ]
 
     # -- what the server says --------------------------------------------------------------------
@@ -254,7 +255,7 @@ class Peer:
     async def _repeat_nacks(self) -> None:
         while not self._closed:
             await asyncio.sleep(compat.REPEAT_S)
-            for mid, repeater in self._repeaters.items():
+            for mid, repeater in list(self._repeaters.items()):  # sections come while we wait
                 if mid in self._streams:
                     await repeater.repeat(self._streams[mid])
 
@@ -265,6 +266,9 @@ class Peer:
             self._listener.connected()
         elif state in ("failed", "closed") and not self._closed:
             self._fail(f"the peer connection {state}")
+
+    def _broken(self, error: BaseException) -> None:
+        self._fail(f"{type(error).__name__} in the peer connection")
 
     def _fail(self, why: str) -> None:
         if not self._closed:

@@ -4,18 +4,22 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, final
 
-from aiortc import MediaStreamTrack
+from aiortc import MediaStreamTrack, RTCRtpReceiver
 from aiortc.mediastreams import MediaStreamError
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 from livekit.protocol import rtc
 
+from auralink.engine.room.compat import PublisherClock
 from auralink.engine.room.data_packet import DataPacket
 from auralink.engine.room.transport import AudioSink, DataSink, VideoSink
+from auralink.engine.tasks import spawn
 
 MAX_SUBSCRIBED: Final = 100
 # The server fills a section that lost its track with pictures of this size at most.
 _LEAST_SIDE: Final = 16
+_VIDEO_HZ: Final = 90_000
+_AUDIO_HZ: Final = 48_000
 
 
 @final
@@ -73,12 +77,18 @@ class Subscriptions:
     def mapped(self, tracks: dict[str, str]) -> None:
         self._mapping = tracks
 
-    def section(self, mid: str, track: MediaStreamTrack) -> None:
+    def section(self, mid: str, receiver: RTCRtpReceiver, track: MediaStreamTrack) -> None:
         """A section that receives: read it for as long as it lives, whatever it carries."""
         before = self._readers.pop(mid, None)
         if before is not None:
             before.cancel()
-        self._readers[mid] = asyncio.create_task(self._read(mid, track), name=f"section {mid}")
+        clock = PublisherClock(receiver)
+        # A sink of ours that fails must not stop what else comes through its section.
+        self._readers[mid] = spawn(
+            self._read(mid, track, clock),
+            f"section {mid}",
+            lambda error: self.section(mid, receiver, track),
+        )
 
     def handles(self, message: rtc.DataTrackSubscriberHandles) -> None:
         self._handles = {handle: info.track_sid for handle, info in message.sub_handles.items()}
@@ -101,7 +111,7 @@ class Subscriptions:
 
     # -- inside ------------------------------------------------------------------------------------
 
-    async def _read(self, mid: str, track: MediaStreamTrack) -> None:
+    async def _read(self, mid: str, track: MediaStreamTrack, clock: PublisherClock) -> None:
         while True:
             try:
                 frame = await track.recv()
@@ -111,9 +121,9 @@ class Subscriptions:
             if isinstance(frame, VideoFrame):
                 sink = self._video.get(sid)
                 if sink and frame.width >= _LEAST_SIDE and frame.height >= _LEAST_SIDE:
-                    sink(frame)
+                    sink(frame, clock.capture_us(frame.pts, _VIDEO_HZ))
             elif isinstance(frame, AudioFrame) and (listener := self._audio.get(sid)):
-                listener(frame)
+                listener(frame, clock.capture_us(frame.pts, _AUDIO_HZ))
 
     def _subscribe(self, sid: str, *, wanted: bool) -> None:
         request = rtc.UpdateSubscription(track_sids=[sid], subscribe=wanted)

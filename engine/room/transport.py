@@ -16,8 +16,10 @@ from auralink.engine.room.data_packet import DataPacket
 from auralink.engine.room.errors import RoomError
 from auralink.engine.room.roster import Change
 
-VideoSink: TypeAlias = Callable[[VideoFrame], None]
-AudioSink: TypeAlias = Callable[[AudioFrame], None]
+# With the capture time in microseconds on the publisher's clock, which all its tracks share; None
+# while it is not known.
+VideoSink: TypeAlias = Callable[[VideoFrame, int | None], None]
+AudioSink: TypeAlias = Callable[[AudioFrame, int | None], None]
 DataSink: TypeAlias = Callable[[DataPacket], None]
 
 

@@ -3,19 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, final
+from typing import final
 
 from av.video.frame import VideoFrame
 
 from auralink.codecs.base.pyav_frames import to_i420
 from auralink.codecs.errors import InputError
 from auralink.codecs.frame import Frame
-
-# A stream's own clock may be trusted this far against ours; beyond, it is another stream.
-_JUMP_US: Final = 2_000_000
-_LEAST_STEP_US: Final = 1_000
-# Two quartz clocks differ by less than this share; a stream that is early now may be late by then.
-_DRIFT: Final = 1 / 1_000
+from auralink.engine.room.capture_time import CaptureTimes, ClockOffset
 
 
 @dataclass(slots=True)
@@ -26,58 +21,28 @@ class VideoInCounts:
 
 
 @final
-class CaptureClock:
-    """The capture time of frames on our own clock, monotonic whatever the stream does.  Pure.
-
-    Differences are those of the stream; where its times jump, the arrival says where it stands.
-    """
-
-    def __init__(self) -> None:
-        self._offset_us: int | None = None
-        self._now_us = 0
-        self._last_us = -_LEAST_STEP_US
-
-    def at(self, stream_us: int, now_us: int) -> int:
-        """
-        Args:
-            stream_us: the stream's time of the frame.
-            now_us: arrival, microseconds of a monotonic clock.
-        """
-        arrival = now_us - stream_us
-        offset = self._offset_us
-        if offset is None or abs(offset - arrival) > _JUMP_US:
-            offset = arrival
-        # Nothing arrives before it was captured, so the least delayed frame is the truest.
-        drift = round((now_us - self._now_us) * _DRIFT)
-        offset = min(offset + drift, arrival)
-        self._offset_us, self._now_us = offset, now_us
-        at = max(stream_us + offset, self._last_us + _LEAST_STEP_US)
-        self._last_us = at
-        return at
-
-
-@final
 class VideoIn:
     """A mailbox of one picture; `push` is a `VideoSink`.
 
     Args:
         clock: seconds, monotonic; all tracks of a call must share it to stay in step.
+        publisher: offset of the publisher's clock, common to its tracks.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], publisher: ClockOffset | None = None) -> None:
         self.counts = VideoInCounts()
         self._clock = clock
-        self._times = CaptureClock()
+        self._times = CaptureTimes(publisher or ClockOffset())
         self._newest: tuple[VideoFrame, int] | None = None
         self._arrived = asyncio.Event()
 
-    def push(self, picture: VideoFrame) -> None:
+    def push(self, picture: VideoFrame, capture_us: int | None = None) -> None:
         now_us = round(self._clock() * 1e6)
         stream_us = now_us
         if picture.pts is not None and picture.time_base is not None:
             stream_us = round(picture.pts * picture.time_base * 1_000_000)
         self.counts.replaced += self._newest is not None
-        self._newest = picture, self._times.at(stream_us, now_us)
+        self._newest = picture, self._times.at(stream_us, capture_us, now_us)
         self._arrived.set()
 
     async def take(self) -> Frame:
