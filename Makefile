@@ -4,6 +4,7 @@
 PYTHON ?= python3
 DEMO ?=
 BENCH ?= rd --quick
+LOCK ?=
 BIN := .venv/bin
 # 1.13.11 names replacements in its go.mod, which `go install` refuses.
 LIVEKIT := v1.13.5
@@ -69,8 +70,8 @@ format: $(READY) ## Let ruff mend and format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: ## Resolve the dependencies anew into requirements.lock (needs uv)
-	echo 'setuptools>=80' | uv pip compile pyproject.toml - --extra dev --upgrade --universal \
+lock: ## Resolve the dependencies into requirements.lock (needs uv; LOCK=--upgrade for the newest)
+	echo 'setuptools>=80' | uv pip compile pyproject.toml - --extra dev $(LOCK) --universal \
 		--generate-hashes --no-emit-index-url --no-annotate --quiet \
 		--custom-compile-command "make lock" --output-file requirements.lock
 
