@@ -25,6 +25,7 @@ from auralink.engine.link.control import (
     TOPIC,
     Estimate,
     Hello,
+    KeyRequest,
     StreamFeedback,
     StreamInfo,
     parse,
@@ -141,8 +142,16 @@ class Downlink:
         self.bad_messages = 0
 
     @property
-    def streams(self) -> list[DownlinkStream]:
-        return [stream.work for stream in self._streams.values()]
+    def streams(self) -> dict[str, DownlinkStream]:
+        """By sid of the data track."""
+        return {sid: stream.work for sid, stream in self._streams.items()}
+
+    def want_key(self, sid: str | None = None) -> int:
+        """Ask the sender to make a stream, or all of them, decodable anew; how many it was."""
+        wanted = [stream for key, stream in self._streams.items() if sid in (None, key)]
+        for stream in wanted:
+            self._link.send_control(TOPIC, write(KeyRequest(stream.number)), to=[stream.sender])
+        return len(wanted)
 
     async def run(self) -> None:
         """Report what the link carries, until cancelled."""

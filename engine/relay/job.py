@@ -10,7 +10,7 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import final
+from typing import Any, final
 
 from auralink.codecs.base.native import NativeCodec
 from auralink.codecs.video.profiles import open_decoder
@@ -19,6 +19,7 @@ from auralink.engine.relay.access import Access
 from auralink.engine.relay.bots import Bot, Crew, Duty
 from auralink.engine.relay.downlink import Downlink
 from auralink.engine.relay.options import RelayOptions
+from auralink.engine.relay.status import status
 from auralink.engine.relay.uplink import Uplink
 from auralink.engine.room.livekit_room import LiveKitRoom
 
@@ -88,6 +89,11 @@ class RelayJob:
     def bots(self) -> list[Bot]:
         return self._crew.bots
 
+    @property
+    def connected(self) -> bool:
+        """Whether every bot is in its room."""
+        return all(bot.state.connected for bot in self.bots)
+
     async def run(self) -> None:
         """Until `leave`, or until a bot cannot be in its room any more.
 
@@ -98,6 +104,19 @@ class RelayJob:
 
     def leave(self) -> None:
         self._crew.leave()
+
+    def want_key(self, track: str | None = None) -> int:
+        """Make a stream, or all of them, decodable anew; how many it was.
+
+        Args:
+            track: sid of an original track where this end sends, of a data track where it receives.
+        """
+        ends = (end for end in (self.uplink, self.downlink) if end is not None)
+        return sum(end.want_key(track) for end in ends)
+
+    def status(self) -> dict[str, Any]:
+        """Everything that is known of it, as plain values."""
+        return status(self)
 
     def _add_uplink(self, clock: Callable[[], float]) -> None:
         settings = self._settings

@@ -1,14 +1,30 @@
 """What a relay does right now, for people and machines."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Protocol
 
+from auralink.engine.relay.bots import Bot
+from auralink.engine.relay.downlink import Downlink
 from auralink.engine.relay.downlink_streams import AudioDownlink, VideoDownlink
-from auralink.engine.relay.job import RelayJob
+from auralink.engine.relay.uplink import Uplink
 from auralink.engine.relay.uplink_streams import AudioUplink, VideoUplink
 
 
-def status(job: RelayJob) -> dict[str, Any]:
+class Parts(Protocol):
+    """What a relay is made of."""
+
+    @property
+    def bots(self) -> Sequence[Bot]: ...
+
+    @property
+    def uplink(self) -> Uplink | None: ...
+
+    @property
+    def downlink(self) -> Downlink | None: ...
+
+
+def status(job: Parts) -> dict[str, Any]:
     """Everything, as plain values."""
     rooms = [
         {
@@ -32,12 +48,12 @@ def status(job: RelayJob) -> dict[str, Any]:
         found["down"] = {
             "left_alone": job.downlink.left_alone,
             "bad_messages": job.downlink.bad_messages,
-            "streams": [_down(work) for work in job.downlink.streams],
+            "streams": [_down(sid, work) for sid, work in job.downlink.streams.items()],
         }
     return found
 
 
-def line(job: RelayJob) -> str:
+def line(job: Parts) -> str:
     """The same in a line."""
     parts = []
     told = status(job)
@@ -67,9 +83,9 @@ def _up(sid: str, work: object) -> dict[str, Any]:
     return {"track": sid}
 
 
-def _down(work: object) -> dict[str, Any]:
+def _down(sid: str, work: object) -> dict[str, Any]:
     if isinstance(work, VideoDownlink):
-        return {"kind": "video", "size": list(work.size), **asdict(work.counts)}
+        return {"track": sid, "kind": "video", "size": list(work.size), **asdict(work.counts)}
     if isinstance(work, AudioDownlink):
-        return {"kind": "audio", **asdict(work.counts)}
-    return {}
+        return {"track": sid, "kind": "audio", **asdict(work.counts)}
+    return {"track": sid}

@@ -103,6 +103,13 @@ class Uplink:
     def budget(self) -> Budget:
         return self._budget
 
+    def want_key(self, sid: str | None = None) -> int:
+        """Make a stream, or all of them, decodable anew; how many it was."""
+        wanted = [stream for key, stream in self._streams.items() if sid in (None, key)]
+        for stream in wanted:
+            self._key(stream)
+        return len(wanted)
+
     async def run(self) -> None:
         """Steer the rates, until cancelled."""
         try:

@@ -40,7 +40,7 @@ async def test_pictures_cross_a_thin_link_between_two_rooms(livekit: Server, roo
         async with asyncio.timeout(20):
             frames = [await video.take() for _ in range(90)]
         (up,) = uplink.streams.values()
-        (down,) = downlink.streams
+        (down,) = downlink.streams.values()
 
     assert {frame.size for frame in frames} == {SIZE}
     times = [frame.pts_us for frame in frames]
@@ -65,7 +65,7 @@ async def test_sound_crosses_with_its_pitch(livekit: Server, room: str) -> None:
         bob.subscribe_audio(seen.track("aic/alice/mic"), lambda frame, at: heard.append(frame))
         await until(lambda: len(heard) > 150, "three seconds of sound")
         (up,) = uplink.streams.values()
-        (down,) = downlink.streams
+        (down,) = downlink.streams.values()
 
     sound = np.concatenate([frame.to_ndarray().reshape(-1)[::2] for frame in heard[50:150]])
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
