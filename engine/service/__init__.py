@@ -1,0 +1,1 @@
+"""The engine as a service: settings, access, HTTP, and the context that holds them together."""
