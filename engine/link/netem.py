@@ -23,6 +23,7 @@ seed and input give the same output however often :meth:`Netem.poll` is called.
 Source: E. N. Gilbert, "Capacity of a burst-noise channel", Bell System Technical Journal 39 (1960).
 """
 
+import math
 import random
 from collections import deque
 from dataclasses import dataclass
@@ -115,6 +116,17 @@ class Netem:
         """How long a datagram sent now would wait, as of the last call."""
         rate = self._settings.rate_bps
         return 0.0 if rate is None else self._waiting_bits / rate * 1e3
+
+    @property
+    def due_us(self) -> int | None:
+        """When the next datagram arrives unless it is lost, as of the last call; None: never."""
+        if self._under_way:
+            return self._under_way[0][0]
+        rate = self._settings.rate_bps
+        if not self._queue or rate is None:
+            return None
+        left_us = self._now_us + self._head_bits / rate * 1e6
+        return math.ceil(left_us + self._settings.delay_ms * 1e3)
 
     @property
     def idle(self) -> bool:
