@@ -95,6 +95,10 @@ class Crew:
         work = [asyncio.create_task(one()) for one in self.work]
         try:
             await asyncio.wait([*rooms, *work], return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            for room in rooms:
+                room.cancel()  # no time for a goodbye
+            raise
         finally:
             for task in work:
                 task.cancel()
