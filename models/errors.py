@@ -27,3 +27,11 @@ class RefusedModel(ModelError):
 
     Who made the weights is at fault.
     """
+
+
+class RunFailed(ModelError):
+    """ONNX Runtime refused the inputs of a run, or failed in the middle of it."""
+
+
+class RunLate(ModelError):
+    """A run was ended because its time was over."""

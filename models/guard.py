@@ -23,6 +23,7 @@ class Fault(enum.Enum):
     NO_MODEL = "no_model"  # unknown id, or its file was refused
     INPUT = "input"  # the caller's planes or state do not fit together
     RUNTIME = "runtime"  # ONNX Runtime failed
+    LATE = "late"  # it took longer than it may, and was ended
     SHAPE = "shape"  # other shapes or types than promised
     RANGE = "range"  # NaN, infinite, or outside the promised range
     FAR = "far"  # too far from the base picture

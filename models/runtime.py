@@ -1,8 +1,7 @@
 """Serves a codec's `Networks` with ONNX Runtime.
 
-One session per picture size: with fixed sides ONNX Runtime plans its memory once.  Sessions are
-made when a size is first seen and the `MAX_SIZES` last used are kept, so that a stream that keeps
-changing its size costs time but not memory.
+One runner per picture size, made when the size is first seen; the `MAX_SIZES` last used are kept,
+so that a stream that keeps changing its size costs time but not memory.
 
 Nothing here raises on what a stream or a picture brings: a picture that cannot be restored is None,
 counted by its `Fault`, and the caller shows the upscaled one.
@@ -10,55 +9,70 @@ counted by its `Fault`, and the caller shows the upscaled one.
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from auralink.codecs.frame import Plane
 from auralink.codecs.video.protocol import Hidden, Restoration
-from auralink.models.errors import ModelError
+from auralink.models.deadlines import Deadlines
+from auralink.models.errors import ModelError, RunLate
 from auralink.models.guard import Fault, judge
 from auralink.models.manifest import Precision
+from auralink.models.providers import Provider, Wish, choose
+from auralink.models.session import Runner, open_runner
 from auralink.models.store import Model, Store
 
 RESTORE_S = "restore-s"  # id 1
 GRID = 4  # the network works on blocks of 4x4
 MAX_SIZES = 4  # portrait and landscape, before and after a change of size
-ORT_ERRORS = (
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
 
 
 class OnnxNetworks:
     """`Networks` of one model.  Threads may share it; each call computes on the caller's thread."""
 
-    def __init__(self, model: Model | None, *, fault: str = "") -> None:
+    def __init__(
+        self,
+        model: Model | None,
+        *,
+        fault: str = "",
+        providers: Sequence[Provider] | None = None,
+        limit_s: float | None = None,
+    ) -> None:
         """
         Args:
             model: checked weights; None makes an object that restores nothing.
             fault: why there is no model.
+            providers: where to compute, best first; None: what `choose` finds here.
+            limit_s: a run that takes longer is ended, and its picture stays as it was.
         """
         self._model = model
         self._fault = fault
-        self._sessions: OrderedDict[tuple[int, int], ort.InferenceSession] = OrderedDict()
+        self._providers = choose(ort.get_available_providers()) if providers is None else providers
+        self._limit_s = limit_s
+        self._deadlines = Deadlines()
+        self._runners: OrderedDict[tuple[int, int], Runner] = OrderedDict()
         self._lock = threading.Lock()
         self._faults: Counter[Fault] = Counter()
 
     @classmethod
-    def open(cls, store: Store, key: int | str, precision: Precision = "int8") -> Self:
+    def open(
+        cls,
+        store: Store,
+        key: int | str,
+        precision: Precision = "int8",
+        *,
+        wish: Wish = "auto",
+        limit_s: float | None = None,
+    ) -> Self:
         """Of the model with that id or name; see `fault` if there is none to be used."""
         try:
-            return cls(store.load(key, precision))
+            providers = choose(ort.get_available_providers(), wish)
+            return cls(store.load(key, precision), providers=providers, limit_s=limit_s)
         except ModelError as exc:
             return cls(None, fault=str(exc))
 
@@ -75,6 +89,12 @@ class OnnxNetworks:
     def faults(self) -> Mapping[Fault, int]:
         """How many pictures were not restored, by cause."""
         return MappingProxyType(self._faults)
+
+    @property
+    def provider(self) -> str:
+        """What computed last, as ONNX Runtime calls it; empty before the first picture."""
+        with self._lock:
+            return next(reversed(self._runners.values())).provider if self._runners else ""
 
     def restore(
         self,
@@ -123,9 +143,12 @@ class OnnxNetworks:
             "side": side,
         }
         try:
-            made, state = self._session(self._model, rows, columns).run(None, feeds)
-        except ORT_ERRORS:
+            outputs = self._runner(self._model, rows, columns).run(feeds, limit_s=self._limit_s)
+        except RunLate:
+            return Fault.LATE
+        except ModelError:
             return Fault.RUNTIME
+        made, state = (outputs[spec.name] for spec in self._model.entry.outputs)
         luma = np.ascontiguousarray(made[0, 0, :height, :width])
         wrong = judge(current, luma, state, state_shape=state_shape, state=state_spec)
         return wrong or Restoration(luma=luma, hidden=state)
@@ -136,18 +159,30 @@ class OnnxNetworks:
         made = self.restore(grey, grey, None, quantizer=128, scale=0.5, reference=True)
         return made is not None
 
-    def _session(self, model: Model, rows: int, columns: int) -> ort.InferenceSession:
+    def _runner(self, model: Model, rows: int, columns: int) -> Runner:
         with self._lock:
-            session = self._sessions.pop((rows, columns), None)
-            if session is None:
-                session = open_session(model.content, rows, columns)
-            self._sessions[rows, columns] = session
-            if len(self._sessions) > MAX_SIZES:
-                self._sessions.popitem(last=False)
-        return session
+            runner = self._runners.pop((rows, columns), None)
+            if runner is None:
+                sizes = {
+                    "height": rows * GRID,
+                    "width": columns * GRID,
+                    "rows": rows,
+                    "columns": columns,
+                }
+                runner = open_runner(model.content, sizes, self._providers, self._deadlines)
+            self._runners[rows, columns] = runner
+            if len(self._runners) > MAX_SIZES:
+                self._runners.popitem(last=False)
+        return runner
 
 
-def open_networks(key: int | str = RESTORE_S, precision: Precision = "int8") -> OnnxNetworks:
+def open_networks(
+    key: int | str = RESTORE_S,
+    precision: Precision = "int8",
+    *,
+    wish: Wish = "auto",
+    limit_s: float | None = None,
+) -> OnnxNetworks:
     """Networks of the weights that come with the package.  Never raises: see `OnnxNetworks.fault`.
 
     8 bits are the default: half the time of floats at the same quality.
@@ -156,24 +191,7 @@ def open_networks(key: int | str = RESTORE_S, precision: Precision = "int8") -> 
         store = Store.bundled()
     except ModelError as exc:
         return OnnxNetworks(None, fault=str(exc))
-    return OnnxNetworks.open(store, key, precision)
-
-
-def open_session(content: bytes, rows: int, columns: int) -> ort.InferenceSession:
-    """A session for pictures of ``4 * columns x 4 * rows``, on one thread.
-
-    Workers are processes, one per core: threads inside would only take each other's core, and
-    spinning ones would do so while there is nothing to do.
-    """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # fatal only: a failure is an exception and counted
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    sides = {"height": rows * GRID, "width": columns * GRID, "rows": rows, "columns": columns}
-    for name, length in sides.items():
-        options.add_free_dimension_override_by_name(name, length)
-    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return OnnxNetworks.open(store, key, precision, wish=wish, limit_s=limit_s)
 
 
 def _padded(plane: Plane, rows: int, columns: int) -> npt.NDArray[np.uint8]:

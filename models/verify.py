@@ -21,6 +21,7 @@ class Verification:
     ok: bool
     detail: str  # what was compared, or what is wrong
     ms: float  # per frame of the golden clip, warm; 0 if nothing ran
+    provider: str = ""  # what computed it, as ONNX Runtime calls it
 
 
 def verify(entry: Entry) -> Verification:
@@ -41,7 +42,7 @@ def verify(entry: Entry) -> Verification:
         f"{len(made.output)} frames: off by at most {grey:.0f} grey levels (allowed {allowed:g}) "
         f"and {state:.4f} of the state (allowed {allowed * STATE_PER_GREY:.4f})"
     )
-    return Verification(ok=ok, detail=detail, ms=ms)
+    return Verification(ok=ok, detail=detail, ms=ms, provider=networks.provider)
 
 
 def _differences(

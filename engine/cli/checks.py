@@ -5,12 +5,14 @@ import os
 import platform
 from dataclasses import dataclass
 
+import onnxruntime as ort
 from rich.markup import escape
 
 from auralink.codecs.base.select import survey
 from auralink.engine.cli.terminal import Json, note, out, print_json
 from auralink.models.errors import ModelError
 from auralink.models.manifest import Entry
+from auralink.models.providers import choose
 from auralink.models.store import Store
 from auralink.models.verify import verify
 
@@ -39,7 +41,7 @@ def doctor(json: Json = False) -> int:
 
     Exits 1 if something that is needed does not work.
     """
-    facts = [*_machine(), *_engines(), *_networks()]
+    facts = [*_machine(), *_engines(), _provider(), *_networks()]
     healthy = all(fact.ok or not fact.needed for fact in facts)
     if json:
         print_json({"healthy": healthy, "facts": facts})
@@ -71,6 +73,13 @@ def _engines() -> list[Fact]:
     ]
 
 
+def _provider() -> Fact:
+    """Where networks would compute; the lines after it say where they did."""
+    first, *others = choose(ort.get_available_providers())
+    rest = "".join(f"; else {other.name}" for other in others)
+    return Fact(name="provider", ok=True, value=f"{first.name} (chosen): {first.why}{rest}")
+
+
 def _networks() -> list[Fact]:
     try:
         entries = Store.bundled().entries
@@ -81,7 +90,8 @@ def _networks() -> list[Fact]:
 
 def _network(entry: Entry) -> Fact:
     found = verify(entry)
-    spent = f"; {found.ms:.1f} ms a frame of the golden clip" if found.ok else ""
+    where = f"{found.ms:.1f} ms a frame of the golden clip on {found.provider}"
+    spent = f"; {where}" if found.ok else ""
     return Fact(
         name=f"network {entry.label}", ok=found.ok, value=f"{found.detail}{spent}", needed=False
     )

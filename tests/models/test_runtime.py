@@ -175,8 +175,8 @@ def test_keeps_a_bounded_number_of_sessions(store: Store) -> None:
     for width in range(16, 16 + 4 * (MAX_SIZES + 3), 4):
         assert restore(networks, pattern(width, 16)) is not None
 
-    assert len(networks._sessions) == MAX_SIZES
-    assert (4, (16 + 4 * (MAX_SIZES + 2)) // 4) in networks._sessions
+    assert len(networks._runners) == MAX_SIZES
+    assert (4, (16 + 4 * (MAX_SIZES + 2)) // 4) in networks._runners
 
 
 def test_a_file_that_onnx_runtime_refuses_is_counted(store: Store) -> None:
