@@ -24,7 +24,7 @@ from auralink.models.errors import ModelError, RunLate
 from auralink.models.guard import Fault, judge
 from auralink.models.manifest import Precision
 from auralink.models.providers import Provider, Wish, choose
-from auralink.models.session import Runner, open_runner
+from auralink.models.session import Array, Runner, open_runner
 from auralink.models.store import Model, Store
 
 RESTORE_S = "restore-s"  # id 1
@@ -136,7 +136,7 @@ class OnnxNetworks:
             hidden = np.zeros(state_shape, np.float32)
         if previous_output.shape != current.shape or hidden.shape != state_shape:
             return Fault.INPUT
-        feeds = {
+        feeds: dict[str, Array] = {
             "current": _padded(current, rows, columns),
             "previous_output": _padded(previous_output, rows, columns),
             "hidden": np.ascontiguousarray(hidden, np.float32),

@@ -36,7 +36,10 @@ _ORT_ERRORS: Final = (
     RuntimeError,  # of a run with bound arrays
     ValueError,  # of binding
 )
-_DTYPES: Final = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
+_DTYPES: Final[Mapping[str, npt.DTypeLike]] = {
+    "tensor(float)": np.float32,
+    "tensor(uint8)": np.uint8,
+}
 
 
 class Runner(Protocol):
@@ -65,7 +68,7 @@ class Runner(Protocol):
 class _Output:
     name: str
     shape: tuple[int, ...]
-    dtype: type[np.generic]
+    dtype: npt.DTypeLike
 
 
 def open_runner(
