@@ -26,6 +26,11 @@ class Access:
     key: str = field(default="", repr=False)
     secret: str = field(default="", repr=False)
 
+    @property
+    def makes_tokens(self) -> bool:
+        """Whether as many tokens as are wanted can be made here."""
+        return bool(self.key and self.secret) and not self.token
+
     def token_for(self, room: str, identity: str, *, publishes: bool) -> str:
         """
         Raises:

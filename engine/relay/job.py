@@ -8,7 +8,7 @@
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, final
 
@@ -45,12 +45,37 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelaySettings:
+    """
+    Attributes:
+        name: identities of the bots are made of it.
+        codec: of the restored tracks.
+        token: of the first bot, if somebody else made one for `first_identity`; those of the
+            others are made with the key and secret of their places.
+    """
+
     near: Place
     far: Place
     role: Role = Role.BOTH
-    name: str = "aic"  # identities are made of it
-    codec: NativeCodec = "vp8"  # of the restored tracks
+    name: str = "aic"
+    codec: NativeCodec = "vp8"
     options: RelayOptions = field(default_factory=RelayOptions)
+    token: str = field(default="", repr=False)
+
+    @property
+    def first_identity(self) -> str:
+        """Of the bot in the near room; of the receiver where nothing is sent."""
+        if self.role is Role.RECEIVE:
+            return f"{self.name}-down"
+        return f"{self.name}-up" if self.near.same_as(self.far) else f"{self.name}-src"
+
+    @property
+    def renewable(self) -> bool:
+        """Whether new tokens can be made for all bots."""
+        return all(place.access.makes_tokens for place in (self.near, self.far))
+
+    def renewed(self) -> "RelaySettings":
+        """The same, with tokens made here where that is possible: one given may have expired."""
+        return replace(self, token="") if self.renewable else self
 
 
 @final
@@ -149,7 +174,8 @@ class RelayJob:
 
     def _bot(self, place: Place, role: str, *, publishes: bool) -> Bot:
         identity = f"{self._settings.name}-{role}"
-        token = place.access.token_for(place.room, identity, publishes=publishes)
+        token = self._settings.token if identity == self._settings.first_identity else ""
+        token = token or place.access.token_for(place.room, identity, publishes=publishes)
         told = partial(self._tell, f"{place.room}: ")
         bot = Bot(
             lambda listener: LiveKitRoom(place.access.url, token, listener, version=self._version),

@@ -9,7 +9,6 @@ from typing import Any, Final, Self, final
 
 from auralink.codecs.errors import AuraLinkError
 from auralink.engine.relay.errors import Draining, JobExists, JobsFull, JobUnknown
-from auralink.engine.relay.job import RelaySettings
 from auralink.engine.relay.job_events import EventKind, JobEvents
 from auralink.engine.relay.job_values import JobId, JobSnapshot, JobSpec, JobState
 from auralink.engine.relay.opening import Clocks, OpenRelay, Relay
@@ -187,6 +186,11 @@ class Jobs:
         return self._draining
 
     @property
+    def cpu(self) -> float:
+        """Share of the machine's processors that is busy, 0..1."""
+        return self._cpu()
+
+    @property
     def load(self) -> float:
         """0 (idle) to 1 (takes nothing more).
 
@@ -220,9 +224,10 @@ class Jobs:
         began = self._clocks.monotonic()
         error: BaseException | None = None
         job.joined = False
+        settings = job.spec.settings.renewed() if job.runs else job.spec.settings
         job.runs += 1
         try:
-            relay = job.relay = self._open(job.spec.settings, lambda text: self._note(job, text))
+            relay = job.relay = self._open(settings, lambda text: self._note(job, text))
             await relay.run()
         except Exception as caught:  # any fault of one job must stay with that job
             error = caught
@@ -235,7 +240,7 @@ class Jobs:
             error=error,
             lasted_s=self._clocks.monotonic() - began,
             joined=job.joined,
-            renews=_renews(job.spec.settings),
+            renews=job.spec.settings.renewable,
         )
         verdict, pause_s = job.restarts.after(run, self._clocks.random())
         return verdict, pause_s, error
@@ -283,11 +288,6 @@ class Jobs:
             restarts=max(0, job.runs - 1),
             status=job.last_status if job.relay is None else job.relay.status(),
         )
-
-
-def _renews(settings: RelaySettings) -> bool:
-    """Whether every token is made here, so that a new one can be."""
-    return all(not place.access.token for place in (settings.near, settings.far))
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> None:
