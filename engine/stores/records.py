@@ -52,6 +52,7 @@ class SessionRow:
     participant_id: str  # the identity
     owner: str
     started_at: datetime
+    seen_at: datetime | None = None  # when the engine last wrote it; one not seen for long is lost
     ended_at: datetime | None = None
     end_reason: str | None = None
     job_id: str | None = None

@@ -1,0 +1,1 @@
+"""Records in PostgreSQL, or in a SQLite file where nobody set one up."""
