@@ -55,6 +55,23 @@ class Access:
         )
         return str(signed.to_jwt())
 
+    def agent_token(self) -> str:
+        """To register as a worker.
+
+        Raises:
+            InputError: no key and secret.
+        """
+        if not (self.key and self.secret):
+            error = InputError("a worker needs key and secret: it makes tokens for its bots")
+            error.add_note("set LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
+            raise error
+        signed = (
+            api.AccessToken(self.key, self.secret)
+            .with_grants(api.VideoGrants(agent=True))
+            .with_ttl(_LIFETIME)
+        )
+        return str(signed.to_jwt())
+
 
 def from_environment(
     environment: Mapping[str, str], *, url: str | None = None, prefix: str = "LIVEKIT"

@@ -5,6 +5,7 @@ Source: livekit/protocol ``livekit_rtc.proto``; server ``pkg/service/rtcservice.
 
 import base64
 import gzip
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -15,16 +16,23 @@ from auralink.codecs.errors import InputError
 PROTOCOL: Final = 17  # of the signal messages: 16 adds the packet trailer, 17 single connections
 SIGNAL_PATH: Final = "/rtc/v1"
 VALIDATE_PATH: Final = "/rtc/v1/validate"
+AGENT_PATH: Final = "/agent"
+AGENT_PROTOCOL: Final = 1
 _SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 
 
 def signal_url(server: str, join_request: str) -> str:
-    return _url(server, SIGNAL_PATH, join_request)
+    return _url(server, SIGNAL_PATH, {"join_request": join_request})
+
+
+def agent_url(server: str) -> str:
+    """Where workers register."""
+    return _url(server, AGENT_PATH, {"protocol": str(AGENT_PROTOCOL)})
 
 
 def validate_url(server: str, join_request: str) -> str:
     """Plain HTTP: a failed WebSocket upgrade hides why, this address tells."""
-    url = urlsplit(_url(server, VALIDATE_PATH, join_request))
+    url = urlsplit(_url(server, VALIDATE_PATH, {"join_request": join_request}))
     return urlunsplit(url._replace(scheme={"ws": "http", "wss": "https"}[url.scheme]))
 
 
@@ -70,9 +78,8 @@ def check_server(server: str) -> None:
         raise InputError(f"{server!r} is no server address: ws://HOST:PORT or wss://HOST")
 
 
-def _url(server: str, path: str, join_request: str) -> str:
+def _url(server: str, path: str, query: Mapping[str, str]) -> str:
     check_server(server)
     parts = urlsplit(server)
-    query = urlencode({"join_request": join_request})
     base = parts.path.rstrip("/")
-    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, base + path, query, ""))
+    return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, base + path, urlencode(query), ""))
