@@ -9,6 +9,10 @@ reference.  There is no clock here: a unit that waits is held until
   unit), which makes everything before it obsolete, or
 * the bounds are reached, where the oldest arrival makes room, or 64 others were released since.
 
+A stream of a learned codec is released sooner: any packet of it can be read, and the decoder makes
+do without what is missing.  There a unit that is not complete, or lacks a reference, waits only
+until a later unit begins, and is then released as it is.
+
 The price of having no clock: a late unit that nothing depends on is dropped once its successor
 is released, where a jitter buffer might have waited a little.
 """
@@ -73,11 +77,15 @@ class Depacketizer:
         self._released: set[int] = set()  # since the last key unit, as far as can be depended on
         self._newest: int | None = None  # newest released number
         self._origin: int | None = None  # first number seen; anchors unwrapping until a release
+        self._learned = False  # the stream conceals what is lost
         self._totals = dict.fromkeys(("received", "duplicates", "malformed"), 0)
         self._totals |= dict.fromkeys(("recovered", "released", "late"), 0)
 
     def push(self, datagram: bytes) -> list[tuple[bytes, ...]]:
-        """Enter one datagram; return the units it releases, each as its packets in order."""
+        """Enter one datagram; return the units it releases, each as its packets in order.
+
+        Units of learned codecs may lack packets.
+        """
         self._totals["received"] += 1
         try:
             packet = parse_packet(datagram)
@@ -151,11 +159,18 @@ class Depacketizer:
 
     def _release(self) -> list[tuple[bytes, ...]]:
         units = []
-        while ready := [held for held in self._held.values() if self._ready(held)]:
-            held = min(ready, key=lambda unit: unit.number)
-            units.append(tuple(held.packets[index] for index in range(held.head.count)))
+        while (held := self._next()) is not None:
+            units.append(tuple(held.packets[index] for index in sorted(held.packets)))
             self._enter(held)
         return units
+
+    def _next(self) -> _Held | None:
+        held = self._held.values()
+        ready = [unit for unit in held if self._ready(unit)]
+        if not ready and self._learned and len(held) > 1:
+            begun = max(self._held)
+            ready = [unit for unit in held if unit.number < begun]
+        return min(ready, key=lambda unit: unit.number, default=None)
 
     def _ready(self, held: _Held) -> bool:
         return held.complete and all(number in self._released for number in held.depends)
@@ -167,6 +182,7 @@ class Depacketizer:
         self._newest = held.number
         if held.head.kind is Kind.KEY:
             self._released.clear()
+            self._learned = _learned(held.packets[min(held.packets)])
         self._released = {n for n in self._released if held.number - n < MAX_DISTANCE}
         self._released.add(held.number)
         oldest = self._totals["released"] - MAX_HELD_UNITS
@@ -179,6 +195,15 @@ class Depacketizer:
         held = self._held.pop(number)
         self._held_bytes -= held.size
         self._totals["late"] += len(held.packets)
+
+
+def _learned(data: bytes) -> bool:
+    """Whether a key unit's packet says that networks code the stream."""
+    try:
+        packet = parse_packet(data)
+        return isinstance(packet, Packet) and parse_config(packet.payload)[0].profile.learned
+    except BitstreamError:
+        return False
 
 
 def _check_config(packet: AnyPacket) -> None:

@@ -48,6 +48,55 @@ class UnitReader:
             payload=body,
         )
 
+    def read_parts(self, packets: Sequence[bytes]) -> Unit:
+        """Read what arrived of a unit of a learned codec: one packet of it at least.
+
+        Units before it may be missing; its capture time is then predicted from the newest one that
+        is not, and off by what the corrections of the missing ones said.
+
+        Raises:
+            BitstreamError: a packet is malformed or of another unit, or no key unit was read.
+        """
+        parsed = parse_all(packets)
+        head = parsed[0]
+        number = self._unwrap(head.number)
+        lost = head.count - len({packet.index for packet in parsed})
+        if head.kind is Kind.KEY:
+            return self._read_key_parts(parsed, number, lost)
+        depends = tuple(number - distance for distance in head.distances)
+        known = self._times.nearest(depends[0])
+        if known is None:
+            raise BitstreamError("no key unit yet")
+        pts_us = self._times.advance(number, known, head.correction)
+        self._number = number
+        return Unit(
+            kind=head.kind,
+            number=number,
+            reference=head.reference,
+            depends=depends,
+            pts_us=pts_us,
+            parts=tuple(packet.payload for packet in parsed),
+            lost=lost,
+        )
+
+    def _read_key_parts(self, parsed: Sequence[Packet], number: int, lost: int) -> Unit:
+        head = parsed[0]
+        config, _ = parse_config(head.payload)
+        opening = config.to_bytes()
+        if any(not packet.payload.startswith(opening) for packet in parsed):
+            raise BitstreamError("packets of one key unit with different configurations")
+        self._times.start(number, config)
+        self._number, self._config = number, config
+        return Unit(
+            kind=Kind.KEY,
+            number=number,
+            reference=head.reference,
+            pts_us=config.pts_us,
+            config=config,
+            parts=tuple(packet.payload[len(opening) :] for packet in parsed),
+            lost=lost,
+        )
+
     def _read_key(self, head: Packet, number: int, body: bytes) -> Unit:
         config, start = parse_config(body)
         if start == len(body):
@@ -71,20 +120,27 @@ class UnitReader:
 
 def join(packets: Sequence[bytes]) -> tuple[Packet, bytes]:
     """Check that these are all packets of one unit; return the first and the joined payload."""
-    if not packets:
-        raise BitstreamError("unit without packets")
-    parsed = []
-    for data in packets:
-        packet = parse_packet(data)
-        if not isinstance(packet, Packet):
-            raise BitstreamError("parity packet inside a unit")
-        parsed.append(packet)
+    parsed = parse_all(packets)
     head = parsed[0]
     for position, packet in enumerate(parsed):
-        if packet.number != head.number or packet.unit_header != head.unit_header:
-            raise BitstreamError(f"packets of units {head.number} and {packet.number} mixed")
         if packet.index != position:
             raise BitstreamError(f"packet {packet.index} of unit {head.number} at {position}")
     if len(parsed) != head.count:
         raise BitstreamError(f"{len(parsed)} of {head.count} packets of unit {head.number}")
     return head, b"".join(packet.payload for packet in parsed)
+
+
+def parse_all(packets: Sequence[bytes]) -> list[Packet]:
+    """Check that these are packets of one unit, at least one."""
+    if not packets:
+        raise BitstreamError("unit without packets")
+    parsed: list[Packet] = []
+    for data in packets:
+        packet = parse_packet(data)
+        if not isinstance(packet, Packet):
+            raise BitstreamError("parity packet inside a unit")
+        head = parsed[0] if parsed else packet
+        if packet.number != head.number or packet.unit_header != head.unit_header:
+            raise BitstreamError(f"packets of units {head.number} and {packet.number} mixed")
+        parsed.append(packet)
+    return parsed

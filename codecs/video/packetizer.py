@@ -32,6 +32,9 @@ class Unit:
     pts_us: int
     config: StreamConfig | None = None  # key units, and only they
     payload: bytes = field(default=b"", repr=False)  # of the base codec
+    # Of a learned codec instead: each part travels in a packet of its own.
+    parts: tuple[bytes, ...] = field(default=(), repr=False)
+    lost: int = 0  # parts that did not arrive; for readers
 
 
 class Packetizer:
@@ -50,30 +53,49 @@ class Packetizer:
             EncoderError: it is too large for 256 packets.
         """
         _check(unit)
+        divide = _divide if unit.parts else _split
         if unit.config is not None:
-            packets = _split(unit, unit.config.to_bytes() + unit.payload, 0)
+            packets = divide(unit, unit.config.to_bytes(), 0)
             self._times.start(unit.number, unit.config)
             return packets
         after = max(unit.depends)
         correction = self._times.correction(unit.number, after, unit.pts_us)
-        packets = _split(unit, unit.payload, correction)
+        packets = divide(unit, b"", correction)
         self._times.advance(unit.number, after, correction)
         return packets
 
 
-def _split(unit: Unit, body: bytes, correction: int) -> tuple[bytes, ...]:
-    distances = tuple(sorted({unit.number - number for number in unit.depends}))
+def _header(unit: Unit, index: int, count: int, correction: int) -> bytes:
+    return write_header(
+        unit.kind,
+        unit.number,
+        reference=unit.reference,
+        distances=tuple(sorted({unit.number - number for number in unit.depends})),
+        index=index,
+        count=count,
+        correction=correction,
+    )
+
+
+def _divide(unit: Unit, config: bytes, correction: int) -> tuple[bytes, ...]:
+    """One packet per part; each has the configuration, so that any of a key will do to start."""
+    count = len(unit.parts)
+    if count > MAX_FRAGMENTS:
+        raise EncoderError(f"unit of {count} parts, {MAX_FRAGMENTS} are allowed: code it coarser")
+    packets = tuple(
+        _header(unit, index, count, correction) + config + part
+        for index, part in enumerate(unit.parts)
+    )
+    if (longest := max(map(len, packets))) > MAX_DATA_BYTES:
+        raise EncoderError(f"packet of {longest} bytes, {MAX_DATA_BYTES} are allowed")
+    return packets
+
+
+def _split(unit: Unit, config: bytes, correction: int) -> tuple[bytes, ...]:
+    body = config + unit.payload
 
     def header(index: int, count: int) -> bytes:
-        return write_header(
-            unit.kind,
-            unit.number,
-            reference=unit.reference,
-            distances=distances,
-            index=index,
-            count=count,
-            correction=correction,
-        )
+        return _header(unit, index, count, correction)
 
     alone = header(0, 1)
     if len(alone) + len(body) <= MAX_DATA_BYTES:
@@ -98,9 +120,10 @@ def _check(unit: Unit) -> None:
             raise InputError(f"{name} needs a configuration of its time and no dependency")
     elif unit.kind is Kind.PARITY or unit.config is not None or not unit.depends:
         raise InputError(f"{name} needs a dependency and no configuration")
-    if unit.kind is Kind.SKIP and (unit.payload or len(unit.depends) > 1):
+    has_payload = bool(unit.payload or unit.parts)
+    if unit.kind is Kind.SKIP and (has_payload or len(unit.depends) > 1):
         raise InputError(f"{name} has one dependency and no payload")
-    if unit.kind is not Kind.SKIP and not unit.payload:
+    if unit.kind is not Kind.SKIP and not has_payload:
         raise InputError(f"{name} has no payload")
     if len(set(unit.depends)) > MAX_DEPENDENCIES:
         raise InputError(f"{name} depends on {len(set(unit.depends))} units, not on 1 to 3")

@@ -81,6 +81,7 @@ class Coded:
     payload_bytes: int = 0
     header_bytes: int = 0
     parity_bytes: int = 0
+    conceals: bool = False  # the receiver goes on without what is lost: never send it again
 
     @property
     def size(self) -> int:
@@ -93,6 +94,7 @@ class Status(enum.Enum):
 
     DECODED = "decoded"
     REPEATED = "repeated"  # a SKIP unit: the picture before, on purpose
+    CONCEALED = "concealed"  # made of what arrived; the encoder has another, until it repairs
     FROZEN = "frozen"  # the unit could not be used; the last good picture stays
 
 

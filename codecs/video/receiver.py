@@ -19,7 +19,8 @@ class Receiver:
         self._decoder = decoder
         self._decoded: list[int] = []  # newest last, numbers as on the wire
         self._highest: int | None = None
-        self._frozen = False  # the newest unit with a picture of its own could not be used
+        # The newest unit with a picture of its own could not be used, or only in part.
+        self._frozen = False
 
     def push(self, datagram: bytes) -> list[Picture]:
         """Enter one datagram, good or bad; return the pictures that it makes available."""
@@ -59,6 +60,9 @@ class Receiver:
         head = parse_packet(packets[0])
         if picture.status is Status.FROZEN:
             self._frozen = self._frozen or (isinstance(head, Packet) and head.reference)
+            return picture
+        if picture.status is Status.CONCEALED:
+            self._frozen = True
             return picture
         if isinstance(head, Packet) and head.kind is not Kind.SKIP:
             self._frozen = False

@@ -44,6 +44,11 @@ class Profile(enum.IntEnum):
         family, _, codec = self.label.partition("-")
         return codec if family == "native" else None
 
+    @property
+    def learned(self) -> bool:
+        """Networks code the picture: every packet can be read alone, and a loss is concealed."""
+        return self >= Profile.NEURAL_S
+
     @classmethod
     def from_label(cls, label: str) -> "Profile":
         for profile in cls:

@@ -43,6 +43,10 @@ class TimeBase:
         self._interval_ns = config.interval_ns
         self._marks = {number: _Mark(config.pts_us * 1000, config.interval_ns)}
 
+    def nearest(self, after: int) -> int | None:
+        """The newest known unit up to ``after``: what a reader that lost ``after`` goes by."""
+        return max((number for number in self._marks if number <= after), default=None)
+
     def correction(self, number: int, after: int, pts_us: int) -> int:
         """What must be written for unit ``number``, whose newest dependency is ``after``.
 

@@ -88,7 +88,7 @@ class Resender:
         self._newest = coded.number
         if coded.kind is Kind.KEY:
             self._units.clear()  # nothing needs what was before
-        if coded.reference:
+        if coded.reference and not coded.conceals:
             data = tuple(p for p in coded.packets if p[0] >> 6 != Kind.PARITY)
             self._units[coded.number] = _Unit(data)
         while self._units and next(iter(self._units)) <= self._newest - HISTORY:
