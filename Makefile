@@ -11,7 +11,7 @@ LIVEKIT := v1.13.5
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types doors unit tools bench format lock clean
+.PHONY: help setup demo test check lint types doors unit tools bench format protos lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ bench: $(READY) ## Measure against other codecs (BENCH="rd|speed|rate|loss ...")
 format: $(READY) ## Let ruff mend and format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+protos: $(READY) ## Make the gRPC stubs again from the proto file
+	$(BIN)/python -m auralink.engine.rpc.stubs.generate
 
 lock: ## Resolve the dependencies into requirements.lock (needs uv; LOCK=--upgrade for the newest)
 	echo 'setuptools>=80' | uv pip compile pyproject.toml - --extra dev $(LOCK) --universal \

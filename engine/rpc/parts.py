@@ -1,0 +1,122 @@
+"""What the gRPC service is built from: the things that do the work, given from outside."""
+
+import asyncio
+import concurrent.futures
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar, final
+
+import grpc
+
+from auralink.codecs.video.options import EncoderOptions
+from auralink.codecs.video.profiles import open_encoder
+from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
+from auralink.engine.rpc.access import Authenticate
+from auralink.engine.rpc.coding import Run
+from auralink.engine.rpc.encoders import (
+    AudioStream,
+    OpenStream,
+    OpenVideo,
+    StreamEncoder,
+    VideoStream,
+)
+from auralink.engine.rpc.requests import Job, Media
+from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFact:
+    """The network that restores pictures, as `HealthCheck` tells it."""
+
+    name: str
+    version: str
+    loaded: bool
+
+
+class Observer(Protocol):
+    """Hears of what happened; for metrics.  Must not block."""
+
+    def frame_answered(self, job: Job, response: pb.CompressFrameResponse) -> None: ...
+
+    def call_ended(self, method: str, code: grpc.StatusCode, elapsed_s: float) -> None: ...
+
+
+@final
+class Unobserved:
+    def frame_answered(self, job: Job, response: pb.CompressFrameResponse) -> None: ...
+
+    def call_ended(self, method: str, code: grpc.StatusCode, elapsed_s: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """
+    Attributes:
+        run: where what blocks is run.
+        authenticate: None where everybody may do everything: on loopback.
+    """
+
+    open_stream: OpenStream
+    open_decoder: Callable[[], VideoDecoder]
+    run: Run
+    model: Callable[[], ModelFact]
+    authenticate: Authenticate | None = None
+    observer: Observer = field(default_factory=Unobserved)
+
+
+@final
+class Threads:
+    """A `Run` with so many threads.  They mostly wait for worker processes."""
+
+    def __init__(self, most: int) -> None:
+        self._pool = concurrent.futures.ThreadPoolExecutor(most, thread_name_prefix="rpc")
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def parts_of(
+    *,
+    profile: str,
+    open_video: OpenVideo,
+    open_decoder: Callable[[], VideoDecoder],
+    model: Callable[[], ModelFact],
+    run: Run,
+    authenticate: Authenticate | None = None,
+    observer: Observer | None = None,
+) -> Parts:
+    """
+    Args:
+        profile: what `open_video` opens, for people.
+        open_video: of pictures; sound is coded in a thread, which takes 0.2 ms a frame.
+    """
+
+    def stream(media: Media) -> StreamEncoder:
+        if media is Media.AUDIO:
+            return AudioStream()
+        return VideoStream(profile, open_video, open_decoder, screen=media is Media.SCREEN)
+
+    return Parts(
+        open_stream=stream,
+        open_decoder=open_decoder,
+        run=run,
+        model=model,
+        authenticate=authenticate,
+        observer=observer or Unobserved(),
+    )
+
+
+def open_in_process(profile: str) -> OpenVideo:
+    """Encoders in the threads of this process, which a crash of native code would end."""
+
+    def opening(*, fps: float, screen: bool) -> VideoEncoder:
+        options = EncoderOptions(screen=True if screen else None)
+        return open_encoder(profile, fps=fps, options=options, clock=time.perf_counter)
+
+    return opening
