@@ -29,9 +29,20 @@ class RefusedModel(ModelError):
     """
 
 
+class WrongModel(ModelError):
+    """The network runs, but does not compute what its golden vectors say.
+
+    The weights, or this machine, are at fault.
+    """
+
+
 class RunFailed(ModelError):
     """ONNX Runtime refused the inputs of a run, or failed in the middle of it."""
 
 
 class RunLate(ModelError):
     """A run was ended because its time was over."""
+
+
+class SwapRefused(ModelError):
+    """A model that is good came too late: a later one serves, or nothing serves any more."""

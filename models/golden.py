@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from auralink.models.errors import DamagedModel, ModelError
+from auralink.codecs.video.protocol import Networks
+from auralink.models.errors import DamagedModel, ModelError, WrongModel
 from auralink.models.manifest import Entry, Precision
 from auralink.models.runtime import OnnxNetworks
 from auralink.models.store import read_checked
@@ -59,7 +60,7 @@ def read_golden(entry: Entry) -> GoldenVectors:
         raise DamagedModel(f"{entry.golden.file}: {exc}") from exc
 
 
-def run_clip(networks: OnnxNetworks, clip: Clip) -> Expected:
+def run_clip(networks: Networks, clip: Clip) -> Expected:
     """Restore the clip from its first frame, which counts as a key unit.
 
     Raises:
@@ -77,13 +78,19 @@ def run_clip(networks: OnnxNetworks, clip: Clip) -> Expected:
             reference=bool(side[2]),
         )
         if made is None:
-            causes = ", ".join(fault.value for fault in networks.faults)
-            raise ModelError(f"frame {index} was refused: {causes} {networks.fault}".rstrip())
+            raise WrongModel(f"frame {index} was refused{_causes(networks)}")
         outputs.append(made.luma)
         hidden = made.hidden
     if hidden is None:
         raise ModelError("an empty clip proves nothing")
     return Expected(output=np.stack(outputs), hidden=hidden)
+
+
+def _causes(networks: Networks) -> str:
+    if not isinstance(networks, OnnxNetworks):
+        return ""
+    causes = ", ".join(fault.value for fault in networks.faults)
+    return f": {causes} {networks.fault}".rstrip()
 
 
 def pack(clip: Clip, expected: dict[Precision, Expected]) -> bytes:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auralink.models.errors import ModelError
-from auralink.models.golden import GoldenVectors, read_golden, run_clip
+from auralink.codecs.video.protocol import Networks
+from auralink.models.errors import ModelError, WrongModel
+from auralink.models.golden import Expected, GoldenVectors, read_golden, run_clip
 from auralink.models.manifest import Entry
 from auralink.models.runtime import OnnxNetworks
 from auralink.models.store import load
@@ -35,14 +36,30 @@ def verify(entry: Entry) -> Verification:
         ms = (time.perf_counter() - started) * 1e3 / len(golden.clip.base)
     except ModelError as exc:
         return Verification(ok=False, detail=str(exc), ms=0.0)
+    ok, detail = _compared(entry, golden, made)
+    return Verification(ok=ok, detail=detail, ms=ms, provider=networks.provider)
+
+
+def check(entry: Entry, networks: Networks) -> None:
+    """Run the golden vectors of an entry through networks that are about to serve, or serve.
+
+    Raises:
+        ModelError: a file is damaged, a frame was refused, or something else came out.
+    """
+    golden = read_golden(entry)
+    ok, detail = _compared(entry, golden, run_clip(networks, golden.clip))
+    if not ok:
+        raise WrongModel(f"{entry.label} {entry.version}: {detail}")
+
+
+def _compared(entry: Entry, golden: GoldenVectors, made: Expected) -> tuple[bool, str]:
     grey, state = _differences(golden, made.output, made.hidden)
     allowed = entry.golden.tolerance
-    ok = grey <= allowed and state <= allowed * STATE_PER_GREY
     detail = (
         f"{len(made.output)} frames: off by at most {grey:.0f} grey levels (allowed {allowed:g}) "
         f"and {state:.4f} of the state (allowed {allowed * STATE_PER_GREY:.4f})"
     )
-    return Verification(ok=ok, detail=detail, ms=ms, provider=networks.provider)
+    return grey <= allowed and state <= allowed * STATE_PER_GREY, detail
 
 
 def _differences(
