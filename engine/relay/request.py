@@ -1,11 +1,11 @@
 """A relay as people ask for it in JSON: the metadata of a dispatch, the body of a request."""
 
+from dataclasses import replace
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from auralink.codecs.errors import InputError
-from auralink.codecs.video.options import EncoderOptions
 from auralink.codecs.video.profiles import DEFAULT_PROFILE, PROFILES
 from auralink.engine.relay.job import Place, RelaySettings, Role
 from auralink.engine.relay.options import RelayOptions
@@ -93,7 +93,7 @@ class RelayRequest(BaseModel):
             identities=frozenset(self.only),
             sources=frozenset(self.sources),
             max_streams=self.max_streams,
-            encoder=EncoderOptions(preset=self.preset),
+            encoder=replace(RelayOptions().encoder, preset=self.preset),
         )
 
     def settings(self, near: Place, far: Place, *, name: str, token: str = "") -> RelaySettings:

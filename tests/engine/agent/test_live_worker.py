@@ -163,7 +163,8 @@ async def test_a_closed_room_ends_its_job(livekit: Server, room: str) -> None:
 
 
 async def test_a_key_that_may_not_register_ends_it_with_a_reason(livekit: Server) -> None:
-    plan = Plan(access=access(livekit, "not the secret of this server, by far"), defaults=RelayRequest())
+    stranger = access(livekit, "not the secret of this server, by far")
+    plan = Plan(access=stranger, defaults=RelayRequest())
     async with Jobs(Played, clocks=Clocks(), new_id=lambda: "J") as jobs:
         worker = Worker(jobs, plan, agent_name="aic", version="0")
         with pytest.raises(AccessRefused) as caught:

@@ -1,0 +1,151 @@
+"""``auralink worker``: relay jobs from LiveKit's own dispatcher."""
+
+import asyncio
+import contextlib
+import enum
+import importlib.metadata
+import os
+import signal
+import uuid
+from typing import Annotated
+
+import typer
+from livekit.protocol import agent
+
+from auralink.codecs.video.profiles import DEFAULT_PROFILE, PROFILES, open_decoder
+from auralink.engine.agent.plan import Plan
+from auralink.engine.agent.worker import Worker
+from auralink.engine.cli import loop, values
+from auralink.engine.cli.networks import open_networks
+from auralink.engine.cli.relay import (
+    Address,
+    AudioRate,
+    Largest,
+    Preset,
+    ProfileName,
+    Rate,
+    RestoredCodec,
+    Url,
+)
+from auralink.engine.cli.terminal import Json, note, print_json
+from auralink.engine.cpu import CpuShare
+from auralink.engine.relay.access import from_environment
+from auralink.engine.relay.job import Role
+from auralink.engine.relay.job_events import EventKind
+from auralink.engine.relay.jobs import Jobs
+from auralink.engine.relay.opening import Clocks, relay_opener
+from auralink.engine.relay.request import RelayRequest
+from auralink.engine.room import compat
+
+
+class JobKind(enum.Enum):
+    """For what LiveKit makes a job."""
+
+    ROOM = "room"
+    PUBLISHER = "publisher"
+    PARTICIPANT = "participant"
+
+    @property
+    def type(self) -> agent.JobType:
+        kinds = {
+            JobKind.ROOM: agent.JobType.JT_ROOM,
+            JobKind.PUBLISHER: agent.JobType.JT_PUBLISHER,
+            JobKind.PARTICIPANT: agent.JobType.JT_PARTICIPANT,
+        }
+        return kinds[self]
+
+
+def worker(
+    agent_name: Annotated[
+        str, typer.Option(help="Dispatches to this name; empty: every new room, unasked.")
+    ] = "auralink",
+    kind: Annotated[
+        JobKind, typer.Option("--for", help="A job for each: room, publisher, participant.")
+    ] = JobKind.ROOM,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="As many at one time.")] = 4,
+    drain: Annotated[
+        float, typer.Option(min=0, help="Seconds that jobs may go on after SIGTERM.")
+    ] = 600.0,
+    url: Url = None,
+    to_url: Annotated[
+        str | None, typer.Option(help="Server of the target; default: LIVEKIT_TO_URL, else same.")
+    ] = None,
+    role: Annotated[
+        Role, typer.Option(help="Which half runs here: send, receive, both.")
+    ] = Role.BOTH,
+    rate: Rate = 300_000,
+    profile: ProfileName = DEFAULT_PROFILE,
+    audio_rate: AudioRate = 16_000,
+    size: Largest = None,
+    name: Annotated[str, typer.Option(help="Bots are called NAME-JOB-src and so on.")] = "aic",
+    codec: RestoredCodec = "vp8",
+    preset: Preset = None,
+    address: Address = None,
+    json: Json = False,
+) -> None:
+    """Take relay jobs from LiveKit's dispatcher, together with other workers.
+
+    A job's metadata (JSON) says what to do; the options are for what it leaves out.  The first
+    SIGTERM or Ctrl-C drains, the second ends at once.
+    """
+    environment = dict(os.environ)
+    near = from_environment(environment, url=url)
+    far = None
+    if to_url or "LIVEKIT_TO_URL" in environment:
+        far = from_environment(environment, url=to_url, prefix="LIVEKIT_TO")
+    width, height = size.pair if size else (RelayRequest().width, RelayRequest().height)
+    defaults = RelayRequest(
+        role=role.value,
+        rate_bps=rate,
+        profile=values.known_name("profile", profile, PROFILES),
+        audio_bps=audio_rate,
+        width=width,
+        height=height,
+        codec=values.known_name("codec", codec, ("vp8", "h264")),  # type: ignore[arg-type]
+        preset=preset,
+    )
+    defaults.check()
+    if address:
+        compat.use_addresses(address)
+    plan = Plan(access=near, far=far, defaults=defaults, name=name)
+    loop.run(_work(plan, agent_name, kind, most=jobs, drain_s=drain, json=json))
+
+
+async def _work(
+    plan: Plan, agent_name: str, kind: JobKind, *, most: int, drain_s: float, json: bool
+) -> None:
+    version = importlib.metadata.version("auralink-aic")
+    clocks = Clocks()
+    opener = relay_opener(
+        version=version, clocks=clocks, decoder=lambda: open_decoder(open_networks())
+    )
+    async with Jobs(
+        opener,
+        clocks=clocks,
+        new_id=lambda: uuid.uuid4().hex,
+        most=most,
+        cpu=CpuShare(clocks.monotonic),
+    ) as jobs:
+        one = Worker(
+            jobs, plan, agent_name=agent_name, job_type=kind.type, version=version, told=note
+        )
+        running = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C interrupts the loop
+                running.add_signal_handler(number, one.drain, drain_s)
+        telling = asyncio.create_task(_tell(jobs))
+        try:
+            await one.run()
+        finally:
+            telling.cancel()
+        if json:
+            print_json({"jobs": [job.plain() for job in jobs.list()]})
+
+
+async def _tell(jobs: Jobs) -> None:
+    with jobs.events.subscribe() as events:
+        async for event in events:
+            said = event.text
+            if event.kind is EventKind.STATE:
+                said = f"{event.state.value}{f': {event.text}' if event.text else ''}"
+            note(f"job {event.job} {said}")
