@@ -4,7 +4,6 @@ One task owns the session; whatever happens comes to it through one bounded queu
 """
 
 import asyncio
-import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -35,35 +34,22 @@ from auralink.engine.room.session import (
     Send,
     SignalSession,
 )
+from auralink.engine.websocket import (
+    CONNECT_S,
+    Arrived,
+    Closed,
+    OneSocket,
+    Opened,
+    Refused,
+    SocketEvent,
+    open_http,
+)
 
 Event: TypeAlias = Joined | Resumed | Lost | Message | Ended
 Listener: TypeAlias = Callable[[Event], Awaitable[None]]
 
 MAX_MESSAGE_BYTES: Final = 2 << 20  # what the server itself accepts
-_CONNECT_S: Final = 10.0
 _INBOX: Final = 1024  # messages; a server that sends faster than they are handled waits
-
-
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    generation: int
-    socket: aiohttp.ClientWebSocketResponse
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    error: RoomError
-
-
-@dataclass(frozen=True, slots=True)
-class _Arrived:
-    generation: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Closed:
-    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +67,7 @@ class _Stop:
     pass
 
 
-_Input: TypeAlias = _Opened | _Refused | _Arrived | _Closed | _Request | _MediaFailed | _Stop
+_Input: TypeAlias = SocketEvent | _Request | _MediaFailed | _Stop
 
 
 @final
@@ -99,9 +85,7 @@ class SignalClient:
         self._session = SignalSession(token)
         self._inbox: asyncio.Queue[_Input] = asyncio.Queue(_INBOX)
         self._http: aiohttp.ClientSession | None = None
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
-        self._generation = 0  # of sockets: what an old one still says does not count
-        self._socket_task: asyncio.Task[None] | None = None
+        self._socket: OneSocket | None = None
         self._random = random.Random()
 
     @property
@@ -133,15 +117,14 @@ class SignalClient:
     async def run(self) -> None:
         """Stay in the room until it ends; the listener hears why.  Cancelling leaves at once."""
         loop = asyncio.get_running_loop()
-        async with aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
-        ) as self._http:
+        async with open_http() as self._http:
+            self._socket = OneSocket(self._http, self._inbox.put, most_bytes=MAX_MESSAGE_BYTES)
             try:
                 await self._do(self._session.start(loop.time()))
                 while self._session.next_at is not None:
                     await self._step(loop.time)
             finally:
-                await self._close()
+                await self._socket.close()
 
     async def _step(self, clock: Callable[[], float]) -> None:
         assert self._session.next_at is not None
@@ -156,77 +139,51 @@ class SignalClient:
 
     async def _take(self, given: _Input, now: float) -> None:
         session, chance = self._session, self._random.random()
+        assert self._socket is not None
         match given:
-            case _Opened(generation, socket):
-                if generation == self._generation:
-                    self._socket = socket
-                else:
-                    await socket.close()
-            case _Refused(error):
-                await self._do(session.refused(now, error, chance))
-            case _Arrived(generation, data) if generation == self._generation:
-                await self._do(session.message(now, _parse(data), chance))
-            case _Closed(generation) if generation == self._generation:
-                await self._do(session.closed(now, chance))
             case _Request(request):
                 await self._do(session.request(request))
             case _MediaFailed():
                 await self._do(session.media_failed(now, chance))
             case _Stop():
                 await self._do(session.stop())
-            case _:
-                pass  # of a socket that was replaced
+            case _ if not self._socket.is_current(given):
+                pass
+            case Opened():
+                pass  # the server speaks first
+            case Refused(error=error):
+                assert isinstance(error, RoomError)
+                await self._do(session.refused(now, error, chance))
+            case Arrived(data=data):
+                await self._do(session.message(now, _parse(data), chance))
+            case Closed():
+                await self._do(session.closed(now, chance))
 
     async def _do(self, actions: list[Action]) -> None:
         for action in actions:
             match action:
                 case Open(token, resume_sid):
-                    self._generation += 1
-                    work = self._serve(self._generation, token, resume_sid)
-                    self._socket_task = asyncio.create_task(work)
+                    self._open(token, resume_sid)
                 case Close():
-                    await self._close()
+                    assert self._socket is not None
+                    await self._socket.close()
                 case Send(request):
                     await self._write(request)
                 case _:
                     await self._listener(action)
 
     async def _write(self, request: rtc.SignalRequest) -> None:
-        if self._socket is None:
-            return
-        # A failure the reader sees as well, and says so.
-        with contextlib.suppress(aiohttp.ClientError, ConnectionError):
-            await self._socket.send_bytes(request.SerializeToString())
+        if self._socket is not None:
+            await self._socket.send(request.SerializeToString())
 
-    async def _close(self) -> None:
-        task, self._socket_task = self._socket_task, None
-        socket, self._socket = self._socket, None
-        self._generation += 1
-        if socket is not None:
-            await socket.close()
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _serve(self, generation: int, token: str, resume_sid: str | None) -> None:
-        """Life of one socket."""
+    def _open(self, token: str, resume_sid: str | None) -> None:
+        assert self._socket is not None
         request = endpoints.join_request(version=self._version, resume_sid=resume_sid)
-        assert self._http is not None
-        try:
-            socket = await self._http.ws_connect(
-                endpoints.signal_url(self._server, request),
-                headers={"Authorization": f"Bearer {token}"},
-                max_msg_size=MAX_MESSAGE_BYTES,
-            )
-        except (aiohttp.ClientError, OSError, TimeoutError) as failed:
-            error = await self._why(failed, token, request)
-            await self._inbox.put(_Refused(error))
-            return
-        await self._inbox.put(_Opened(generation, socket))
-        async for message in socket:
-            if message.type is aiohttp.WSMsgType.BINARY:
-                await self._inbox.put(_Arrived(generation, message.data))
-        await self._inbox.put(_Closed(generation))
+
+        async def why(failed: Exception) -> RoomError:
+            return await self._why(failed, token, request)
+
+        self._socket.open(endpoints.signal_url(self._server, request), token, why)
 
     async def _why(self, failed: Exception, token: str, request: str) -> RoomError:
         """Ask the validate address what a failed upgrade meant."""
@@ -239,7 +196,7 @@ class SignalClient:
             async with self._http.get(
                 url,
                 headers={"Authorization": f"Bearer {token}"},
-                timeout=aiohttp.ClientTimeout(total=_CONNECT_S),
+                timeout=aiohttp.ClientTimeout(total=CONNECT_S),
             ) as answer:
                 body = (await answer.content.read(4096)).decode(errors="replace")
                 return classify(answer.status, body)

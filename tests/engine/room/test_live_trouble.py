@@ -23,7 +23,8 @@ async def drop_socket(one: LiveKitRoom) -> None:
     """Cut the signal connection as a network would: without a word."""
     socket = one.signal._socket
     assert socket is not None
-    socket._response.connection.transport.abort()
+    assert socket._socket is not None
+    socket._socket._response.connection.transport.abort()
 
 
 async def test_a_lost_signal_connection_is_resumed_without_touching_media(
