@@ -1,45 +1,58 @@
 """Who may call what: a row for every method, and the interceptor that holds it.
 
-A method that is served and has no row is refused, to everybody.
+A server with a method that has no row does not start.
 """
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias, final
 
 import grpc
 from grpc import aio
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
 
 from auralink.engine.rpc.failures import Failure, failure_of
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
+from auralink.engine.service.auth.matrix import (
+    PUBLIC,
+    Matrix,
+    Owned,
+    Rule,
+    check_complete,
+    check_role,
+)
 from auralink.engine.service.auth.principal import Principal, Role
-from auralink.engine.service.errors import Forbidden, ServiceError
+from auralink.engine.service.errors import ServiceError, Unauthenticated
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["AICCompressionService"].full_name
 HEALTH: Final = "grpc.health.v1.Health"
 REFLECTION: Final = "grpc.reflection.v1alpha.ServerReflection"
 
-PUBLIC: Final = None  # probes come without credentials
-ROWS: Final[Mapping[str, Role | None]] = MappingProxyType(
+_CODE_OURS: Final = Rule(Role.OPERATOR, Owned.BY_TENANT)
+_LOOK: Final = Rule(Role.VIEWER)
+MATRIX: Final[Matrix] = MappingProxyType(
     {
-        f"/{SERVICE}/CompressFrame": Role.OPERATOR,
-        f"/{SERVICE}/CompressStream": Role.OPERATOR,
-        f"/{SERVICE}/DecompressStream": Role.OPERATOR,
-        f"/{SERVICE}/GetCompressionHints": Role.VIEWER,
-        f"/{SERVICE}/AnalyzeNetworkConditions": Role.VIEWER,
-        f"/{SERVICE}/HealthCheck": Role.VIEWER,
+        f"/{SERVICE}/CompressFrame": _CODE_OURS,
+        f"/{SERVICE}/CompressStream": _CODE_OURS,
+        f"/{SERVICE}/DecompressStream": _CODE_OURS,
+        f"/{SERVICE}/GetCompressionHints": _LOOK,
+        f"/{SERVICE}/AnalyzeNetworkConditions": _LOOK,
+        f"/{SERVICE}/HealthCheck": _LOOK,
+        # Probes come without credentials.
         f"/{HEALTH}/Check": PUBLIC,
         f"/{HEALTH}/Watch": PUBLIC,
         f"/{HEALTH}/List": PUBLIC,
-        f"/{REFLECTION}/ServerReflectionInfo": Role.VIEWER,
+        f"/{REFLECTION}/ServerReflectionInfo": _LOOK,
     }
 )
 
 # Everybody is this where no authentication is set up, which is possible on loopback only.
 NOBODY: Final = Principal(subject="anonymous", tenant="default", role=Role.ADMIN)
 
+_CREDENTIALS: Final = frozenset({"authorization", "x-api-key"})
 # Set for the task that serves a call, read by the same.
 _CALLER: Final[ContextVar[Principal]] = ContextVar("caller", default=NOBODY)
 
@@ -49,16 +62,25 @@ MaybeHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 
 
 class Authenticate(Protocol):
-    def __call__(self, metadata: Mapping[str, str], /) -> Awaitable[Principal]:
+    def __call__(self, *, authorization: str | None, api_key: str | None) -> Principal:
         """
         Args:
-            metadata: textual entries by lower-case name; of several with a name, the last.
+            authorization, api_key: metadata ``authorization`` and ``x-api-key``.
 
         Raises:
             Unauthenticated: no credentials, or bad ones.
-            NotReady: who knows them cannot be asked now.
         """
         ...
+
+
+def methods() -> frozenset[str]:
+    """All that this server may serve, from the descriptors."""
+    return frozenset(
+        f"/{service.full_name}/{method.name}"
+        for file in (pb.DESCRIPTOR, health_pb2.DESCRIPTOR, reflection_pb2.DESCRIPTOR)
+        for service in file.services_by_name.values()
+        for method in service.methods
+    )
 
 
 def caller() -> Principal:
@@ -71,9 +93,13 @@ class Gate(aio.ServerInterceptor):
     """
     Args:
         authenticate: None lets everybody in as `NOBODY`.
+
+    Raises:
+        ConfigError: a method has no row in the matrix, or a row has no method.
     """
 
     def __init__(self, authenticate: Authenticate | None) -> None:
+        check_complete(MATRIX, methods())
         self._authenticate = authenticate
 
     async def intercept_service(
@@ -86,24 +112,31 @@ class Gate(aio.ServerInterceptor):
             return handler
         method = handler_call_details.method
         try:
-            principal = await self._admit(method, handler_call_details)
+            principal = self._admit(method, handler_call_details, self._authenticate)
         except ServiceError as refused:
             failure = failure_of(refused)
             assert failure is not None
             return _with(handler, _refuse(handler, failure))
-        return _with(handler, _as(principal, handler))
+        return handler if principal is None else _with(handler, _as(principal, handler))
 
-    async def _admit(self, method: str, details: grpc.HandlerCallDetails) -> Principal:
-        if method not in ROWS:
-            raise Forbidden(f"{method} may not be called: nobody said by whom")
-        least = ROWS[method]
-        if least is PUBLIC or self._authenticate is None:
-            return NOBODY
-        pairs = details.invocation_metadata or ()
-        metadata = {key: value for key, value in pairs if isinstance(value, str)}
-        principal = await self._authenticate(metadata)
-        if principal.role < least:
-            raise Forbidden(f"{method} is for the role {least.label} and above")
+    def _admit(
+        self, method: str, details: grpc.HandlerCallDetails, authenticate: Authenticate
+    ) -> Principal | None:
+        """None: open to everybody."""
+        rule = MATRIX[method]
+        if rule.role is None:
+            return None
+        # Of several entries with a name the last would win: so there may be one.
+        sent: dict[str, str] = {}
+        for key, value in details.invocation_metadata or ():
+            if key in _CREDENTIALS and (key in sent or not isinstance(value, str)):
+                raise Unauthenticated
+            if isinstance(value, str):
+                sent[key] = value
+        principal = authenticate(
+            authorization=sent.get("authorization"), api_key=sent.get("x-api-key")
+        )
+        check_role(rule, principal)
         return principal
 
 
