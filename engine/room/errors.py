@@ -16,6 +16,14 @@ class AccessRefused(RoomError):
     """The token is wrong, expired, or does not grant what was asked.  Get another one."""
 
 
+class TokenExpired(AccessRefused):
+    """The token was good once."""
+
+
+class GrantMissing(AccessRefused):
+    """The token is good, but not for this: it lacks ``roomJoin`` for the room."""
+
+
 class RoomMissing(RoomError):
     """The room does not exist and the server does not create rooms by itself."""
 

@@ -9,11 +9,13 @@ from livekit.protocol import models, rtc
 
 from auralink.codecs.errors import BitstreamError, InputError
 from auralink.engine.room.data_packet import parse_packet
-from auralink.engine.room.peer import DATA_TRACK, RELIABLE, Peer, data_packet, relay_servers
+from auralink.engine.room.errors import ConnectionFailed
+from auralink.engine.room.ice import relay_servers
+from auralink.engine.room.peer import DATA_TRACK, RELIABLE, Peer, data_packet
 from auralink.engine.room.publications import DataPublication, MediaPublication, Publications
 from auralink.engine.room.roster import DataTrackRemoved, Roster, TrackRemoved
-from auralink.engine.room.session import Ended, Joined, Lost, Message, Resumed
 from auralink.engine.room.signal import Event, SignalClient
+from auralink.engine.room.signal_actions import Ended, Joined, Lost, Message, Resumed
 from auralink.engine.room.subscriptions import MAX_SUBSCRIBED, Subscriptions
 from auralink.engine.room.transport import (
     AudioOffer,
@@ -46,6 +48,7 @@ class LiveKitRoom:
         self._roster = Roster()
         self._peer: Peer | None = None
         self._joined = False
+        self._resumed = False  # and the participants are not told anew yet
         self._publications = Publications(self)
         self._subscriptions = Subscriptions(self.request)
         self._identity = ""
@@ -142,6 +145,7 @@ class LiveKitRoom:
         await self._drop_peer()
         self._identity = join.participant.identity
         self._joined = True
+        self._resumed = False
         self._changes(self._roster.reset(join.participant.sid))
         peer = self._peer = Peer(self.request, self, relay_servers(join))
         peer.start()
@@ -152,6 +156,7 @@ class LiveKitRoom:
     async def _resume(self) -> None:
         if self._peer is None:
             return
+        self._resumed = True
         state = self._peer.sync_state()
         self._publications.sync(state)
         self._subscriptions.sync(state)
@@ -170,7 +175,7 @@ class LiveKitRoom:
                 need = response.media_sections_requirement
                 peer.need_sections(need.num_audios, need.num_videos)
             case "update":
-                self._changes(self._roster.update(response.update.participants))
+                self._update(response.update.participants)
             case "track_published":
                 self._publications.track_published(response.track_published, peer)
             case "track_unpublished":
@@ -187,6 +192,14 @@ class LiveKitRoom:
                 self._changes(self._roster.update(moved.other_participants))
             case _:
                 pass  # speakers, connection quality and the like are nobody's concern here
+
+    def _update(self, people: Sequence[models.ParticipantInfo]) -> None:
+        # After a resume the server tells of everybody at once, ourselves among them.
+        if self._resumed and any(info.sid == self._roster.own_sid for info in people):
+            self._resumed = False
+            self._changes(self._roster.snapshot(people))
+        else:
+            self._changes(self._roster.update(people))
 
     def _changes(self, changes: Sequence[object]) -> None:
         for change in changes:
@@ -209,8 +222,8 @@ class LiveKitRoom:
     def connected(self) -> None:
         pass
 
-    def failed(self, why: str) -> None:
-        self._signal.media_failed()
+    def failed(self, error: ConnectionFailed) -> None:
+        self._signal.media_failed(error)
 
     def section(self, mid: str, receiver: RTCRtpReceiver, track: MediaStreamTrack) -> None:
         self._subscriptions.section(mid, receiver, track)

@@ -12,7 +12,6 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol, final
 
 from aiortc import (
@@ -30,6 +29,8 @@ from aiortc.sdp import candidate_from_sdp
 from livekit.protocol import models, rtc
 
 from auralink.engine.room import compat
+from auralink.engine.room.errors import ConnectionFailed, IceTcpOnly
+from auralink.engine.room.ice import IceServer, has_udp
 from auralink.engine.tasks import spawn
 
 RELIABLE: Final = "_reliable"
@@ -39,6 +40,7 @@ DATA_TRACK: Final = "_data_track"
 MAX_SECTIONS: Final = 128  # of SDP: what arrives in them is somebody else's doing
 _ANSWER_S: Final = 15.0
 _CONNECT_S: Final = 15.0
+_CANDIDATE_S: Final = 5.0  # from the answer to the first address that we can use
 _EARLY: Final = 64  # candidates before the first answer
 _SETTLE_S: Final = 0.01  # what becomes dirty together goes into one offer
 
@@ -48,7 +50,7 @@ class PeerListener(Protocol):
 
     def connected(self) -> None: ...
 
-    def failed(self, why: str) -> None: ...
+    def failed(self, error: ConnectionFailed) -> None: ...
 
     def section(self, mid: str, receiver: RTCRtpReceiver, track: MediaStreamTrack) -> None:
         """A section that receives exists; which track it carries, `mapped` says."""
@@ -59,13 +61,6 @@ class PeerListener(Protocol):
     def message(self, label: str, data: bytes) -> None: ...
 
     def opened(self, label: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class IceServer:
-    urls: tuple[str, ...]
-    username: str = ""
-    credential: str = ""
 
 
 @final
@@ -100,6 +95,7 @@ class Peer:
         self._answer: asyncio.Future[rtc.SessionDescription] | None = None
         self._offer_id = 0
         self._usable = asyncio.Event()
+        self._reachable = asyncio.Event()  # the server named an address that we can use
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -138,6 +134,8 @@ class Peer:
             line = str(told.get("candidate", "")).removeprefix("candidate:")
             if line:
                 found = candidate_from_sdp(line)
+                if found.protocol.lower() == "udp":
+                    self._reachable.set()
                 found.sdpMid = told.get("sdpMid") or "0"
                 found.sdpMLineIndex = told.get("sdpMLineIndex")
                 await self._connection.addIceCandidate(found)
@@ -224,6 +222,9 @@ class Peer:
             self._dirty.clear()
             try:
                 await self._exchange()
+            except IceTcpOnly as only:
+                self._give_up(only)
+                return
             except TimeoutError:
                 self._fail("no answer to an offer, or no connection after it")
                 return
@@ -245,12 +246,27 @@ class Peer:
         async with asyncio.timeout(_ANSWER_S):
             answer = await self._answer
         await connection.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
+        if has_udp(answer.sdp):
+            self._reachable.set()
         while self._early:
             await self.trickle(self._early.popleft())
         compat.register_streams(connection, self._streams)
         self._listener.mapped(dict(answer.mid_to_track_id))
         async with asyncio.timeout(_CONNECT_S):
+            await self._wait_for_address()
             await self._usable.wait()
+
+    async def _wait_for_address(self) -> None:
+        if self._usable.is_set():
+            return
+        try:
+            async with asyncio.timeout(_CANDIDATE_S):
+                await self._reachable.wait()
+        except TimeoutError:
+            raise IceTcpOnly(
+                "the server offers no UDP address, as LiveKit does for five minutes after UDP "
+                "failed: set rtc.allow_tcp_fallback to false there, or use another identity"
+            ) from None
 
     async def _repeat_nacks(self) -> None:
         while not self._closed:
@@ -271,8 +287,11 @@ class Peer:
         self._fail(f"{type(error).__name__} in the peer connection")
 
     def _fail(self, why: str) -> None:
+        self._give_up(ConnectionFailed(why))
+
+    def _give_up(self, error: ConnectionFailed) -> None:
         if not self._closed:
-            self._listener.failed(why)
+            self._listener.failed(error)
 
     def _track(self, track: MediaStreamTrack) -> None:
         for transceiver in self._connection.getTransceivers():
@@ -291,20 +310,6 @@ class Peer:
 
     def _message(self, label: str, data: bytes | str) -> None:
         self._listener.message(label, data.encode() if isinstance(data, str) else data)
-
-
-def relay_servers(join: rtc.JoinResponse) -> list[IceServer]:
-    """The TURN servers that the server names.
-
-    STUN is left out: a media server is reached where it says it is and learns our address from the
-    packets, while a STUN server that does not answer holds up joining for five seconds.
-    """
-    servers = []
-    for server in join.ice_servers:
-        urls = tuple(url for url in server.urls if url.startswith(("turn:", "turns:")))
-        if urls:
-            servers.append(IceServer(urls, server.username, server.credential))
-    return servers
 
 
 def data_packet(

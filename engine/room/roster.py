@@ -87,6 +87,10 @@ class Roster:
         self.left_out = 0  # participants and tracks beyond the bounds
 
     @property
+    def own_sid(self) -> str:
+        return self._own_sid
+
+    @property
     def tracks(self) -> list[RemoteTrack]:
         return [track for person in self._people.values() for track in person.tracks.values()]
 
@@ -111,6 +115,15 @@ class Roster:
             else:
                 changes += self._merge(info)
         return changes
+
+    def snapshot(self, infos: Iterable[models.ParticipantInfo]) -> list[Change]:
+        """Everybody who is there, after a time of hearing nothing: who is missing has left."""
+        people = list(infos)
+        there = {info.sid for info in people}
+        gone = [
+            change for sid in list(self._people) if sid not in there for change in self._remove(sid)
+        ]
+        return gone + self.update(people)
 
     def _remove(self, sid: str) -> list[Change]:
         person = self._people.pop(sid, None)

@@ -15,16 +15,30 @@ by livekit-server 1.13 (``pkg/service``, ``pkg/rtc``) and as its Rust SDK drives
 import enum
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 from livekit.protocol import rtc
 
 from auralink.engine.room.errors import ConnectionFailed, ProtocolError, RoomError
 from auralink.engine.room.policy import Next, after_leave, pause_s
+from auralink.engine.room.signal_actions import (
+    Action,
+    Close,
+    Ended,
+    Joined,
+    Lost,
+    Message,
+    Open,
+    Resumed,
+    Send,
+)
 
 FIRST_MESSAGE_S: Final = 5.0
 _PING_EVERY_S: Final = 5.0  # unless the server names another
 _PING_LIMIT_S: Final = 15.0
+# A connection that lasted so long has ended the outage before it.
+_STEADY_S: Final = 5.0
+_QUICK_RESUMES: Final = 3  # within that time; then a new join, with a pause
 _QUEUE: Final = 256  # requests held while the socket is being replaced
 # What is only of use on the socket and at the time it was made for.
 _NOT_QUEUED: Final = {"offer", "answer", "trickle", "ping", "ping_req", "sync_state"}
@@ -36,61 +50,6 @@ class State(enum.Enum):
     JOINED = "joined"
     RESUMING = "resuming"
     ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    """Open a socket; it replaces the one before."""
-
-    token: str = field(repr=False)
-    resume_sid: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close the socket, if there is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    request: rtc.SignalRequest
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """In the room as a new participant: build everything."""
-
-    response: rtc.JoinResponse
-
-
-@dataclass(frozen=True, slots=True)
-class Resumed:
-    """Back as the same participant: send ``sync_state`` before any offer."""
-
-    response: rtc.ReconnectResponse
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The participant is gone; `Joined` follows when it is back."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """Anything else the server said."""
-
-    kind: str
-    response: rtc.SignalResponse
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    error: RoomError | None  # None: it was asked to stop
-
-
-Action: TypeAlias = Open | Close | Send | Joined | Resumed | Lost | Message | Ended
 
 
 @dataclass(slots=True)
@@ -116,6 +75,8 @@ class SignalSession:
         self._token = token
         self._sid = ""
         self._tries = 0
+        self._quick = 0  # resumes since the last steady time
+        self._joined_at = 0.0
         self._heard_at = 0.0
         self._ping_at = 0.0
         self._ping_every_s = _PING_EVERY_S
@@ -155,16 +116,16 @@ class SignalSession:
     def closed(self, now: float, random: float) -> list[Action]:
         """The socket ended, whoever closed it."""
         if self.state is State.JOINED:
-            return self._open(now, resume=True)
+            return self._resume(now, "the server closes every connection soon", random)
         if self.state in (State.CONNECTING, State.RESUMING):
             return self._failed(now, ConnectionFailed("the server closed the connection"), random)
         return []
 
-    def media_failed(self, now: float, random: float) -> list[Action]:
+    def media_failed(self, now: float, error: RoomError, random: float) -> list[Action]:
         """The peer connection is beyond repair."""
         if self.state not in (State.JOINED, State.RESUMING):
             return []
-        return self._rejoin(now, "the media path broke", random)
+        return self._rejoin(now, str(error), random)
 
     def tick(self, now: float, random: float) -> list[Action]:
         """Time passed."""
@@ -177,7 +138,7 @@ class SignalSession:
                 silent = ConnectionFailed(f"no first message within {FIRST_MESSAGE_S:g} s")
                 return self._failed(now, silent, random)
             case State.JOINED:
-                return self._keep_alive(now)
+                return self._keep_alive(now, random)
             case State.ENDED:
                 return []
 
@@ -245,20 +206,22 @@ class SignalSession:
         if then is Next.END:
             return self._end(error)
         if then is Next.RESUME and self.state is State.JOINED:
-            return self._open(now, resume=True)
+            return self._resume(now, "the server asks to resume again and again", random)
         return self._rejoin(now, "the server asked to reconnect", random)
 
     # -- changes of state ----------------------------------------------------------------------
 
     def _be_joined(self, now: float) -> None:
         self.state = State.JOINED
-        self._tries = 0
+        self._joined_at = now
         self._ping_at = now + self._ping_every_s
         self.next_at = self._ping_at
 
-    def _keep_alive(self, now: float) -> list[Action]:
+    def _keep_alive(self, now: float, random: float) -> list[Action]:
+        if now - self._joined_at >= _STEADY_S:
+            self._tries = self._quick = 0
         if now - self._heard_at >= self._ping_limit_s:
-            return self._open(now, resume=True)
+            return self._resume(now, "the server falls silent again and again", random)
         actions: list[Action] = []
         if now >= self._ping_at:
             self._ping_at = now + self._ping_every_s
@@ -278,6 +241,15 @@ class SignalSession:
         self.next_at = now + FIRST_MESSAGE_S
         return [Close(), Open(self._token, self._sid if resume else None)]
 
+    def _resume(self, now: float, reason: str, random: float) -> list[Action]:
+        """At once, but not for ever: a server that takes us back and drops us gets a rest."""
+        if now - self._joined_at >= _STEADY_S:
+            self._tries = self._quick = 0
+        self._quick += 1
+        if self._quick > _QUICK_RESUMES:
+            return self._rejoin(now, reason, random)
+        return self._open(now, resume=True)
+
     def _failed(self, now: float, error: RoomError, random: float) -> list[Action]:
         if not error.retry:
             return self._end(error)
@@ -285,6 +257,8 @@ class SignalSession:
 
     def _rejoin(self, now: float, reason: str, random: float) -> list[Action]:
         was_in = self.state in (State.JOINED, State.RESUMING)
+        if self.state is State.JOINED and now - self._joined_at >= _STEADY_S:
+            self._tries = self._quick = 0
         self.state = State.WAITING
         self._queue.clear()
         self.next_at = now + pause_s(self._tries, random)

@@ -17,12 +17,15 @@ from auralink.engine.room import endpoints
 from auralink.engine.room.errors import (
     AccessRefused,
     ConnectionFailed,
+    GrantMissing,
     RoomError,
     RoomMissing,
     ServerBusy,
     ServerTooOld,
+    TokenExpired,
 )
-from auralink.engine.room.session import (
+from auralink.engine.room.session import SignalSession
+from auralink.engine.room.signal_actions import (
     Action,
     Close,
     Ended,
@@ -32,7 +35,6 @@ from auralink.engine.room.session import (
     Open,
     Resumed,
     Send,
-    SignalSession,
 )
 from auralink.engine.websocket import (
     CONNECT_S,
@@ -59,7 +61,7 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _MediaFailed:
-    pass
+    error: RoomError
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,9 @@ class SignalClient:
         """For the listener, on `Resumed`: ahead of all requests that waited for the socket."""
         await self._write(request)
 
-    def media_failed(self) -> None:
+    def media_failed(self, error: RoomError) -> None:
         """The peer connection is beyond repair: join anew."""
-        self._put_or_drop(_MediaFailed())
+        self._put_or_drop(_MediaFailed(error))
 
     def stop(self) -> None:
         self._put_or_drop(_Stop())
@@ -143,8 +145,8 @@ class SignalClient:
         match given:
             case _Request(request):
                 await self._do(session.request(request))
-            case _MediaFailed():
-                await self._do(session.media_failed(now, chance))
+            case _MediaFailed(error):
+                await self._do(session.media_failed(now, error, chance))
             case _Stop():
                 await self._do(session.stop())
             case _ if not self._socket.is_current(given):
@@ -215,9 +217,13 @@ def classify(status: int, body: str) -> RoomError:
     match status:
         case 200:
             return ConnectionFailed("the server accepts the token but not the connection")
+        case 401 | 403 if "expired" in body:
+            return TokenExpired(f"the server refused the token ({status}): it has expired")
+        case 401 | 403 if "permission" in body:
+            return GrantMissing(f"the server refused the token ({status}): no roomJoin in it")
         case 401 | 403:
             return AccessRefused(
-                f"the server refused the token ({status}): wrong secret, expired, or no roomJoin"
+                f"the server refused the token ({status}): wrong key or secret, or no token at all"
             )
         case 404 if "room" in body and "not exist" in body:
             return RoomMissing("the room does not exist and the server does not create it")

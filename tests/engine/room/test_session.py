@@ -7,8 +7,8 @@ from livekit.protocol import models, rtc
 
 from auralink.engine.room.errors import AccessRefused, ConnectionFailed, Duplicate, RoomEnded
 from auralink.engine.room.policy import Next, after_leave, pause_s
-from auralink.engine.room.session import (
-    FIRST_MESSAGE_S,
+from auralink.engine.room.session import FIRST_MESSAGE_S, SignalSession, State
+from auralink.engine.room.signal_actions import (
     Close,
     Ended,
     Joined,
@@ -17,8 +17,6 @@ from auralink.engine.room.session import (
     Open,
     Resumed,
     Send,
-    SignalSession,
-    State,
 )
 
 Reason = models.DisconnectReason
@@ -209,7 +207,7 @@ def test_whatever_happens_it_either_tries_again_at_a_stated_time_or_has_ended(
             case "odd":
                 actions = session.message(now, rtc.SignalResponse(), 0.5)
             case "media":
-                actions = session.media_failed(now, 0.5)
+                actions = session.media_failed(now, ConnectionFailed("no"), 0.5)
         for action in actions:
             sockets += isinstance(action, Open)
             if isinstance(action, Joined):
