@@ -1,0 +1,1 @@
+"""What several engines share through Redis, each part with a way to go on without it."""
