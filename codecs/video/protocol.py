@@ -107,6 +107,7 @@ class Picture:
     number: int
     restored: bool = False  # the neural layer made it; otherwise plain scaling or none was needed
     reason: str = ""  # for FROZEN: what was wrong
+    restarted: bool = False  # the decoder is a new one: it holds nothing decoded before this unit
 
 
 class VideoEncoder(Protocol):

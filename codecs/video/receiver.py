@@ -58,6 +58,10 @@ class Receiver:
     def _decode(self, packets: tuple[bytes, ...]) -> Picture:
         picture = self._decoder.decode(packets)
         head = parse_packet(packets[0])
+        if picture.restarted:
+            # What was decoded before is no reference any more; without this the sender would build
+            # its repair on it.
+            self._decoded.clear()
         if picture.status is Status.FROZEN:
             self._frozen = self._frozen or (isinstance(head, Packet) and head.reference)
             return picture

@@ -6,7 +6,7 @@ from typing import Final
 from auralink.codecs.base.protocol import BaseEncoder
 from auralink.codecs.video.base_session import BaseSettings
 from auralink.codecs.video.profiles import open_base
-from auralink.engine.inference.worker import RemoteEncoder
+from auralink.engine.inference.remote import RemoteEncoder
 
 _DEADLINE_S: Final = 1.0
 # A key of the largest picture at the slowest preset takes this long per megapixel.

@@ -1,225 +1,66 @@
-"""Encoders in a process of their own: a native library that crashes or hangs takes nobody along.
+"""One worker process as the engine sees it: started, asked, and ended when it does not answer.
 
 ::
 
-    caller --encode(frame, wish)--> Remote... --shared memory, pipe--> worker: the real encoder
-                                       | deadline passed, or the worker died
-                                       +--> worker killed and reaped, EncoderError raised;
-                                            the next encode starts a new one, with a key
+    call(seat, order) --pipe--> worker process          receiver thread <--answers-- pipe
+         ^                                                    |
+         +------------ answer, or the cause of death ---------+
 
-All calls block, none for longer than its deadline, and none uses an event loop: run them in an
-executor.  One thread at a time per object.
+Calls of different seats may overlap.  A process that dies is noticed at once by its pipe; one that
+is stopped, or held by native code, by its heartbeat (`check`); a single call that hangs, by its
+caller's limit.  Whatever the cause, all who wait get an answer.
 """
 
+import contextlib
+import ctypes
+import queue
 import signal
-import weakref
+import threading
+import time
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
-from multiprocessing import connection, get_context
-from multiprocessing.connection import Connection
+from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
 from typing import Final, final
 
-from auralink.codecs.base.hierarchy import Hierarchy
-from auralink.codecs.base.protocol import BaseEncoder, BaseUnit, Capabilities, Order
+import psutil
+
 from auralink.codecs.errors import EncoderError
-from auralink.codecs.frame import Frame
-from auralink.codecs.video.protocol import Coded, VideoEncoder, Wish
-from auralink.engine.inference.shared_frames import FrameWriter
-from auralink.engine.inference.worker_process import (
-    BaseService,
-    Done,
-    Facts,
-    Failed,
-    Job,
-    Ready,
-    Service,
-    VideoService,
-    serve,
-)
+from auralink.engine.inference.heartbeat import SILENCE_S, Heartbeat
+from auralink.engine.inference.messages import Answer, End, Failed, Order
+from auralink.engine.inference.worker_process import Setup, serve
 
-DEADLINE_S: Final = 1.0  # a key at 1280x720 takes a third of it at most; more is a hang
 START_S: Final = 20.0  # a new interpreter needs 0.3 s, far more on a machine that is overloaded
-_GRACE_S: Final = 2.0  # to close an encoder in peace; and for the kernel to reap a killed process
+_GRACE_S: Final = 2.0  # to close encoders in peace; and for the kernel to reap a killed process
 
 
-@final
-class RemoteEncoder:
-    """A `BaseEncoder` whose real encoder lives in a worker process.
+class WorkerLost(EncoderError):
+    """The process that did the work is gone, or on its way out.
 
-    Args:
-        factory: builds the encoder; must be picklable (``functools.partial(AomAv1, (640, 360))``).
-        deadline_s: an encode that takes longer is a hang.
-        start_s: the same for starting the worker and building the encoder.
-
-    Raises:
-        UnsupportedError: and whatever else the factory raises of ours.
-        EncoderError: the worker could not be started.
+    The frame it worked on is lost; whoever asks again gets another worker.
     """
 
-    def __init__(
-        self,
-        factory: Callable[[], BaseEncoder],
-        *,
-        deadline_s: float = DEADLINE_S,
-        start_s: float = START_S,
-    ) -> None:
-        self._line = _Line(partial(BaseService, factory), deadline_s=deadline_s, start_s=start_s)
-        facts = self._line.wait_ready()
-        assert facts is not None
-        self._facts = facts
-
-    @property
-    def name(self) -> str:
-        return f"{self._facts.name}, own process"
-
-    @property
-    def codec(self) -> str:
-        return self._facts.codec
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._facts.capabilities
-
-    @property
-    def hierarchy(self) -> Hierarchy:
-        return self._facts.hierarchy
-
-    @property
-    def pid(self) -> int | None:
-        """Process id of the worker, None while there is none."""
-        return self._line.pid
-
-    def encode(self, frame: Frame, order: Order) -> BaseUnit:
-        """Code one frame; the first one of a worker becomes a key.
-
-        Raises:
-            EncoderError: the encoder refused, crashed or hung, as the message says, and its worker
-                is gone.  The next call starts another one.
-        """
-        fresh = self._line.is_fresh()
-        result = self._line.encode(frame, replace(order, key=True) if fresh else order)
-        assert isinstance(result, BaseUnit)
-        return result
-
-    def restart(self) -> None:
-        """Start a new worker now and do not wait for it; saves the next encode most of the wait."""
-        self._line.restart()
-
-    def close(self) -> None:
-        """End the worker and free the shared memory.  Safe to call twice."""
-        self._line.close()
-
 
 @final
-class RemoteVideoEncoder:
-    """The same for a `VideoEncoder`.  A new worker's encoder knows nothing of the one before."""
+class Worker:
+    """One process, from spawn to reaping.
 
-    def __init__(
-        self,
-        factory: Callable[[], VideoEncoder],
-        *,
-        deadline_s: float = DEADLINE_S,
-        start_s: float = START_S,
-    ) -> None:
-        self._line = _Line(partial(VideoService, factory), deadline_s=deadline_s, start_s=start_s)
-        self._line.wait_ready()
+    Args:
+        ended: called once, from any thread, when the process is gone or given up.
+    """
 
-    @property
-    def pid(self) -> int | None:
-        return self._line.pid
-
-    def encode(self, frame: Frame, wish: Wish) -> Coded:
-        """
-        Raises:
-            EncoderError: as `RemoteEncoder.encode`.
-        """
-        fresh = self._line.is_fresh()
-        result = self._line.encode(frame, replace(wish, key=True) if fresh else wish)
-        assert isinstance(result, Coded)
-        return result
-
-    def restart(self) -> None:
-        self._line.restart()
-
-    def close(self) -> None:
-        self._line.close()
-
-
-@final
-class _Line:
-    """A worker that is replaced when it fails, and the frame memory that outlives it."""
-
-    def __init__(self, make: Callable[[], Service], *, deadline_s: float, start_s: float) -> None:
-        self._make = make
-        self._deadline_s = deadline_s
-        self._start_s = start_s
-        self._frames = FrameWriter()
-        self._closed = False
-        self._worker: _Worker | None = _Worker(make)
-
-    @property
-    def pid(self) -> int | None:
-        return self._worker.pid if self._worker else None
-
-    def is_fresh(self) -> bool:
-        """True if the next frame is the first that its worker sees."""
-        return self._worker is None or not self._worker.used
-
-    def wait_ready(self) -> Facts | None:
-        worker = self._current()
-        try:
-            return worker.wait_ready(self._start_s)
-        except BaseException:  # ctrl-C as well: the answer that is due would answer the next call
-            self._discard()
-            raise
-
-    def encode(self, frame: Frame, wish: Order | Wish) -> object:
-        self.wait_ready()
-        try:
-            return self._current().encode(self._frames, frame, wish, self._deadline_s)
-        except BaseException:  # ctrl-C as well: the answer that is due would answer the next call
-            self._discard()
-            raise
-
-    def restart(self) -> None:
-        self._discard()
-        self._current()
-
-    def close(self) -> None:
-        self._closed = True
-        worker, self._worker = self._worker, None
-        try:
-            if worker is not None:
-                worker.end()
-        finally:
-            self._frames.close()
-
-    def _current(self) -> "_Worker":
-        if self._closed:
-            raise EncoderError("remote encoder is closed: open a new one")
-        if self._worker is None:
-            self._worker = _Worker(self._make)
-        return self._worker
-
-    def _discard(self) -> None:
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.kill()
-
-
-@final
-class _Worker:
-    """One process, from spawn to reaping."""
-
-    def __init__(self, make: Callable[[], Service]) -> None:
-        self.used = False
-        self._ready: Ready | None = None
+    def __init__(self, setup: Setup, ended: Callable[["Worker"], None]) -> None:
+        self._ended = ended
+        self._lock = threading.Lock()
+        self._sending = threading.Lock()
+        self._waiting: dict[int, queue.SimpleQueue[Answer | WorkerLost]] = {}
+        self._cause = ""  # why it must not be asked any more
+        self._gave_up_at = 0.0
+        self.seats = 0  # streams that sit here; the pool's business
         context = get_context("spawn")  # fork would copy locks held by this process's threads
         self._pipe, theirs = context.Pipe()
+        self._beats: ctypes.c_uint64 = context.RawValue(ctypes.c_uint64, 0)
         self._process: SpawnProcess = context.Process(
-            target=serve, args=(make, theirs), name="auralink-encoder", daemon=True
+            target=serve, args=(setup, theirs, self._beats), name="auralink-worker", daemon=True
         )
         try:
             self._process.start()
@@ -228,73 +69,152 @@ class _Worker:
             raise
         finally:
             theirs.close()  # so that the pipe breaks when the worker ends
-        self.kill = weakref.finalize(self, _reap, self._process, self._pipe)
+        self.pid = self._process.pid or 0
+        self.started_at = time.monotonic()
+        self._heart: Heartbeat | None = None  # from the first beat on
+        self._receiver = threading.Thread(target=self._receive, name="worker answers", daemon=True)
+        self._receiver.start()
 
     @property
-    def pid(self) -> int | None:
-        return self._process.pid
+    def usable(self) -> bool:
+        """It may be asked."""
+        return not self._cause
 
-    def wait_ready(self, limit_s: float) -> Facts | None:
-        if self._ready is None:
-            answer = self._receive(limit_s, "starting")
-            assert isinstance(answer, Ready)
-            self._ready = answer
-        return self._ready.facts
+    @property
+    def cause(self) -> str:
+        """Why it may not; empty if it may."""
+        return self._cause
 
-    def encode(
-        self, frames: FrameWriter, frame: Frame, wish: Order | Wish, limit_s: float
-    ) -> object:
-        self.used = True
-        try:
-            self._pipe.send(Job(frames.write(frame), wish))
-        except (BrokenPipeError, ConnectionResetError) as exc:
-            raise EncoderError(self._cause_of_death("between frames")) from exc
-        answer = self._receive(limit_s, "coding a frame")
-        assert isinstance(answer, Done)
-        return answer.result
+    @property
+    def started(self) -> bool:
+        """It has begun to beat: its interpreter is up."""
+        return self._beats.value > 0
 
-    def end(self) -> None:
-        """Let the worker close its encoder; kill it if it does not."""
-        if self.kill.alive:
-            self._pipe.close()
-            self._process.join(_GRACE_S)
-        self.kill()
+    @property
+    def busy(self) -> int:
+        """Calls that wait for their answer."""
+        return len(self._waiting)
 
-    def _receive(self, limit_s: float, doing: str) -> object:
-        """The next answer.
+    def call(self, seat: int, order: Order, limit_s: float, doing: str) -> Answer:
+        """Ask, and wait for the answer.
 
         Raises:
-            AuraLinkError: what the worker reports, or EncoderError if it died or is too late.
+            AuraLinkError: what the service raised; the worker goes on, the service does not.
+            WorkerLost: no answer in time, or the process ended.
         """
-        if not connection.wait([self._pipe, self._process.sentinel], limit_s):
-            raise EncoderError(f"encoder hung while {doing}: no answer in {limit_s:g} s")
+        answers: queue.SimpleQueue[Answer | WorkerLost] = queue.SimpleQueue()
+        with self._lock:
+            if self._cause:
+                raise WorkerLost(self._cause)
+            self._waiting[seat] = answers
         try:
-            # An answer may have been sent just before the end.
-            answer: object = self._pipe.recv() if self._pipe.poll() else None
-        except (EOFError, OSError):
-            answer = None
-        if answer is None:
-            raise EncoderError(self._cause_of_death(f"while {doing}"))
+            self.tell(order)
+            answer = answers.get(timeout=limit_s)
+        except queue.Empty:
+            cause = f"worker hung while {doing}: no answer in {limit_s:g} s"
+            self.give_up(cause, drain=True, asker=seat)
+            raise WorkerLost(cause) from None
+        finally:
+            with self._lock:
+                self._waiting.pop(seat, None)
+        if isinstance(answer, WorkerLost):
+            raise WorkerLost(str(answer).replace("{doing}", f"while {doing}"))
         if isinstance(answer, Failed):
             raise answer.error
         return answer
 
-    def _cause_of_death(self, when: str) -> str:
+    def tell(self, order: Order) -> None:
+        """Send without waiting for an answer.  A pipe that breaks is the receiver's to report."""
+        with self._sending, contextlib.suppress(OSError, ValueError):
+            self._pipe.send(order)
+
+    def check(self, now: float, most_bytes: int) -> None:
+        """Look at the heartbeat and the memory; give the process up if one is not as it must be."""
+        if self._cause:
+            return
+        if not self.started:
+            if now - self.started_at > START_S:
+                self.give_up(f"worker did not start in {START_S:g} s")
+            return
+        if self._heart is None:
+            self._heart = Heartbeat(now)
+        if not self._heart.is_alive(self._beats.value, now):
+            self.give_up(f"worker gave no sign of life for {SILENCE_S:g} s")
+        elif most_bytes and (held := _resident_bytes(self.pid)) > most_bytes:
+            cause = f"worker held {held >> 20} MB of memory, at most {most_bytes >> 20} MB"
+            self.give_up(cause, drain=True)
+
+    def give_up(self, cause: str, *, drain: bool = False, asker: int | None = None) -> None:
+        """Take no more calls, and kill the process.
+
+        Args:
+            drain: leave the calls that run a moment; whoever looks after workers kills it then.
+            asker: whose call hung, and is not waited for.
+        """
+        self._close_books(cause)
+        if not drain or not set(self._waiting) - {asker}:
+            self.kill()
+
+    def drained(self, now: float, limit_s: float) -> bool:
+        """Given up, and nobody waits any more, or not for longer than that."""
+        return not self._waiting or now - self._gave_up_at > limit_s
+
+    def end(self) -> None:
+        """Let the worker close what it has; kill it if it does not."""
+        self._close_books("worker was closed")
+        self.tell(End())
+        self._receiver.join(_GRACE_S)
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill the process, and wait until it is reaped."""
+        self._close_books("worker was killed")
+        with contextlib.suppress(ValueError):  # reaped already
+            self._process.kill()
+        if self._receiver is not threading.current_thread():
+            self._receiver.join(_GRACE_S)
+
+    def _close_books(self, cause: str) -> None:
+        with self._lock:
+            first, self._cause = not self._cause, self._cause or cause
+            if first:
+                self._gave_up_at = time.monotonic()
+        if first:
+            self._ended(self)
+
+    def _receive(self) -> None:
+        """Hand out answers until the pipe breaks, then say why it did."""
+        try:
+            while True:
+                answer: Answer = self._pipe.recv()
+                with self._lock:
+                    waiting = self._waiting.get(answer.seat)
+                if waiting is not None:
+                    waiting.put(answer)
+        except (EOFError, OSError):
+            pass
+        cause = self._cause or _cause_of_death(self._process)
         self._process.join(_GRACE_S)
-        code = self._process.exitcode
-        if code is None:
-            return f"encoder process closed its pipe {when}"
-        if code < 0:
-            return f"encoder crashed {when}: signal {-code} ({_signal_name(-code)})"
-        return f"encoder process ended {when} with code {code}"
+        self._close_books(cause.replace("{doing}", "between frames"))
+        with self._lock:
+            waiting_at_end = list(self._waiting.values())
+        for answers in waiting_at_end:
+            answers.put(WorkerLost(cause))
+        self._pipe.close()
+        if self._process.exitcode is not None:
+            self._process.close()
 
 
-def _reap(process: SpawnProcess, pipe: Connection) -> None:
-    pipe.close()
-    process.kill()
+def _cause_of_death(process: SpawnProcess) -> str:
     process.join(_GRACE_S)
-    if process.exitcode is not None:
-        process.close()
+    code = process.exitcode
+    if code is None:
+        process.kill()
+        process.join(_GRACE_S)
+        return "worker closed its pipe {doing}"
+    if code < 0:
+        return f"worker crashed {{doing}}: signal {-code} ({_signal_name(-code)})"
+    return f"worker ended {{doing}} with code {code}"
 
 
 def _signal_name(number: int) -> str:
@@ -302,3 +222,10 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return "unknown"
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:  # it ends just now
+        return 0

@@ -1,141 +1,189 @@
-"""What runs inside a worker process: one encoder, one command at a time, over a pipe.
+"""What runs inside a worker process: a thread for every stream, and one that counts heartbeats.
 
-::
-
-    parent                      worker
-      spawn ------------------->  build the encoder
-      <------------------- Ready | Failed
-      Job ---------------------->  encode
-      <-------------------- Done | Failed
-      (closes the pipe) -------->  close the encoder, end
-
-The worker ends by itself when the parent goes away, however it goes.
+Streams have threads of their own because native code lets others run while it computes: one that
+hangs takes only its own stream along, until the engine replaces the whole worker.  The worker ends
+by itself when the engine goes away, however it goes.
 """
 
+import contextlib
+import ctypes
+import queue
 import signal
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Protocol
+from typing import Any, Final, final
 
-from auralink.codecs.base.hierarchy import Hierarchy
-from auralink.codecs.base.protocol import BaseEncoder, Capabilities, Order
 from auralink.codecs.errors import AuraLinkError, EncoderError
-from auralink.codecs.frame import Frame
-from auralink.codecs.video.protocol import VideoEncoder, Wish
-from auralink.engine.inference.shared_frames import FrameReader, FrameTicket, private_copy
+from auralink.codecs.video.protocol import Networks
+from auralink.engine.inference.heartbeat import BEAT_S
+from auralink.engine.inference.messages import (
+    DESK,
+    Answer,
+    Close,
+    Done,
+    End,
+    Failed,
+    Fetch,
+    Job,
+    NeedsRoom,
+    Open,
+    Order,
+    Ready,
+)
+from auralink.engine.inference.services import Made, Make
+from auralink.engine.inference.shared_frames import FrameReader, RoomWriter
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What an encoder says about itself."""
-
-    name: str
-    codec: str
-    capabilities: Capabilities
-    hierarchy: Hierarchy
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    ticket: FrameTicket
-    wish: Order | Wish
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    facts: Facts | None
+_END_S: Final = 1.0  # for services to close in peace
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    result: object
+class Setup:
+    """How a worker starts: `tools` makes its networks, and what answers for them on seat 0."""
+
+    tools: Callable[[], tuple[Networks, Make | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
-    error: AuraLinkError
+def serve(setup: Setup, pipe: Connection, beats: "ctypes.c_uint64") -> None:
+    """Entry point of the worker process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the engine's to handle
+    _Worker(setup, pipe, beats).run()
 
 
-class Service(Protocol):
-    """One kind of encoder behind the pipe."""
+@final
+class _Worker:
+    def __init__(self, setup: Setup, pipe: Connection, beats: "ctypes.c_uint64") -> None:
+        self._pipe = pipe
+        self._sending = threading.Lock()
+        self._seats: dict[int, _Seat] = {}
+        threading.Thread(target=_beat, args=(beats,), name="beat", daemon=True).start()
+        self._networks, desk = setup.tools()
+        if desk is not None:
+            self._seats[DESK] = _Seat(DESK, desk, self._networks, self._answer, greets=False)
 
-    @property
-    def facts(self) -> Facts | None: ...
+    def run(self) -> None:
+        try:
+            while not isinstance(order := self._pipe.recv(), End):
+                self._take(order)
+        except (EOFError, OSError):  # the engine is gone
+            pass
+        for seat in self._seats.values():
+            seat.give(None)
+        until = time.monotonic() + _END_S
+        for seat in self._seats.values():
+            seat.join(until - time.monotonic())
 
-    def encode(self, frame: Frame, wish: Order | Wish) -> object: ...
+    def _take(self, order: Order) -> None:
+        match order:
+            case Open(seat, make):
+                self._seats[seat] = _Seat(seat, make, self._networks, self._answer)
+            case Close(seat):
+                if (closed := self._seats.pop(seat, None)) is not None:
+                    closed.give(None)
+            case Job() | Fetch():
+                if (known := self._seats.get(order.seat)) is not None:
+                    known.give(order)
+            case _:
+                raise AssertionError(order)
 
-    def close(self) -> None: ...
+    def _answer(self, answer: Answer) -> None:
+        with self._sending:
+            self._pipe.send(answer)
 
 
-class BaseService:
-    """A `BaseEncoder`.  It reads the shared frame in place: it must not keep it."""
+@final
+class _Seat:
+    """One stream's service and its thread.
 
-    def __init__(self, factory: Callable[[], BaseEncoder]) -> None:
-        self._encoder = factory()
+    Args:
+        greets: somebody waits to hear that the service is ready.
+    """
 
-    @property
-    def facts(self) -> Facts:
-        encoder = self._encoder
-        return Facts(
-            name=encoder.name,
-            codec=encoder.codec,
-            capabilities=encoder.capabilities,
-            hierarchy=encoder.hierarchy,
+    def __init__(
+        self,
+        number: int,
+        make: Make,
+        networks: Networks,
+        answer: Callable[[Answer], None],
+        *,
+        greets: bool = True,
+    ) -> None:
+        self._number = number
+        self._make = make
+        self._networks = networks
+        self._answer = answer
+        self._greets = greets
+        self._orders: queue.SimpleQueue[Job | Fetch | None] = queue.SimpleQueue()
+        self._reader = FrameReader()
+        self._writer = RoomWriter()
+        self._kept: tuple[Made, int, int] | None = None  # what found too little room
+        self._thread = threading.Thread(target=self._run, name=f"seat {number}", daemon=True)
+        self._thread.start()
+
+    def give(self, order: Job | Fetch | None) -> None:
+        """None ends the seat.  Bounded: there is one question at a time."""
+        self._orders.put(order)
+
+    def join(self, limit_s: float) -> None:
+        self._thread.join(max(0.0, limit_s))
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):  # the engine is gone; the main thread sees it too
+            self._serve()
+
+    def _serve(self) -> None:
+        try:
+            service = self._make(self._networks)
+            facts = service.facts
+        except Exception as exc:
+            self._answer(Failed(self._number, _translate(exc)))
+            return
+        try:
+            if self._greets:
+                self._answer(Ready(self._number, facts))
+            while (order := self._orders.get()) is not None:
+                self._answer(self._do(service.work, order))
+        finally:
+            service.close()
+            self._reader.close()
+            self._writer.close()
+
+    def _do(self, work: Callable[[Any, Any], Made], order: Job | Fetch) -> Answer:
+        try:
+            if isinstance(order, Job):
+                frame = None if order.ticket is None else self._reader.read(order.ticket)
+                started = time.monotonic_ns()
+                made = work(frame, order.order)
+                run_us = (time.monotonic_ns() - started) // 1000
+                self._kept = made, started // 1000, run_us
+            return self._done(order)
+        except Exception as exc:
+            return Failed(self._number, _translate(exc))
+
+    def _done(self, order: Job | Fetch) -> Done | NeedsRoom:
+        assert self._kept is not None
+        made, started_us, run_us = self._kept
+        ticket = None
+        if made.frame is not None:
+            ticket = None if order.room is None else self._writer.write(made.frame, order.room)
+            if ticket is None:
+                return NeedsRoom(self._number, sum(plane.nbytes for plane in made.frame.planes))
+        self._kept = None
+        return Done(
+            seat=self._number,
+            value=made.value,
+            ticket=ticket,
+            started_us=started_us,
+            run_us=run_us,
         )
 
-    def encode(self, frame: Frame, wish: Order | Wish) -> object:
-        assert isinstance(wish, Order)
-        return self._encoder.encode(frame, wish)
 
-    def close(self) -> None:
-        self._encoder.close()
-
-
-class VideoService:
-    """A `VideoEncoder`.  It may keep frames (to compare the next with), so it gets copies."""
-
-    def __init__(self, factory: Callable[[], VideoEncoder]) -> None:
-        self._encoder = factory()
-
-    @property
-    def facts(self) -> None:
-        return None
-
-    def encode(self, frame: Frame, wish: Order | Wish) -> object:
-        assert isinstance(wish, Wish)
-        return self._encoder.encode(private_copy(frame), wish)
-
-    def close(self) -> None:
-        self._encoder.close()
-
-
-def serve(make: Callable[[], Service], pipe: Connection) -> None:
-    """Entry point of the worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the parent's to handle
-    try:
-        service = make()
-        answer: object = Ready(service.facts)
-    except Exception as exc:
-        pipe.send(Failed(_translate(exc)))
-        return
-    reader = FrameReader()
-    try:
-        pipe.send(answer)
-        while True:
-            pipe.send(_do(service, reader, pipe.recv()))
-    except (EOFError, BrokenPipeError, ConnectionResetError):  # the parent is done with us, or gone
-        pass
-    finally:
-        service.close()
-        reader.close()
-
-
-def _do(service: Service, reader: FrameReader, job: Job) -> Done | Failed:
-    try:
-        return Done(service.encode(reader.read(job.ticket), job.wish))
-    except Exception as exc:
-        return Failed(_translate(exc))
+def _beat(beats: "ctypes.c_uint64") -> None:
+    while True:
+        beats.value += 1
+        time.sleep(BEAT_S)
 
 
 def _translate(exc: Exception) -> AuraLinkError:

@@ -1,14 +1,16 @@
-"""Encoders that misbehave, for `test_worker`; workers import them from here."""
+"""Encoders and services that misbehave; workers import them from here."""
 
 import ctypes
 import os
 import time
+from typing import Any
 
 from auralink.codecs.base.hierarchy import FLAT
 from auralink.codecs.base.protocol import BaseUnit, Capabilities, Order
 from auralink.codecs.errors import InputError, UnsupportedError
-from auralink.codecs.frame import Frame
-from auralink.codecs.video.protocol import Coded, Outcome, Wish
+from auralink.codecs.frame import Frame, blank
+from auralink.codecs.video.protocol import Coded, Networks, Outcome, Wish
+from auralink.engine.inference.services import Made
 
 CRASH, HANG, EXIT, REFUSE, FAIL, LARGE = 101, 102, 103, 104, 105, 106
 
@@ -77,3 +79,40 @@ def crashing() -> Moody:
 def hanging() -> Moody:
     time.sleep(60)
     raise AssertionError
+
+
+class Odd:
+    """A service that does what it is told; counts what it was told."""
+
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
+        self._calls = 0
+        self._eaten: list[bytearray] = []
+
+    @property
+    def facts(self) -> int:
+        return os.getpid()
+
+    def work(self, frame: Frame | None, order: Any) -> Made:
+        self._calls += 1
+        match order:
+            case "crash":
+                ctypes.string_at(0)
+            case "hang":
+                time.sleep(60)
+            case "hold":
+                ctypes.PyDLL(None).sleep(60)  # keeps the interpreter's lock
+            case "eat":
+                self._eaten += [bytearray(b"x" * (8 << 20)) for _ in range(50)]
+            case "fail":
+                raise ZeroDivisionError("oops")
+            case (int() as width, int() as height, int() as luma):
+                return Made(self._calls, blank(width, height, self._calls, luma=luma))
+            case "echo":
+                assert frame is not None
+                return Made(self._calls, frame)
+            case _:
+                time.sleep(order or 0)
+        return Made(self._calls)
+
+    def close(self) -> None: ...

@@ -1,0 +1,100 @@
+"""The networks of a worker: none, or one model that is replaced while it serves."""
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any, final
+
+from auralink.codecs.frame import Frame, Plane
+from auralink.codecs.video.protocol import Hidden, Networks, Restoration
+from auralink.engine.inference.services import Made, Make, Service
+from auralink.models.errors import ModelError
+from auralink.models.live import LiveModel
+from auralink.models.manifest import Entry
+
+
+@final
+class NoNetworks:
+    """Restores nothing: pictures are scaled plainly."""
+
+    model_id = 0
+
+    def restore(
+        self,
+        current: Plane,
+        previous_output: Plane,
+        hidden: Hidden | None,
+        *,
+        quantizer: int,
+        scale: float,
+        reference: bool,
+    ) -> Restoration | None:
+        del current, previous_output, hidden, quantizer, scale, reference
+        return None
+
+
+def no_tools() -> tuple[Networks, Make | None]:
+    return NoNetworks(), None
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Run the golden vectors of what serves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Ask for `LiveStatistics`."""
+
+
+@final
+class ModelDesk:
+    """Seat 0 of a worker: takes orders about its model."""
+
+    def __init__(self, model: LiveModel) -> None:
+        self._model = model
+
+    @property
+    def facts(self) -> None:
+        return None
+
+    def work(self, frame: Frame | None, order: Any) -> Made:
+        """
+        Raises:
+            ModelError: as `LiveModel.swap` and `probe`.
+        """
+        match order:
+            case Swap(entry):
+                return Made(self._model.swap(entry))
+            case Probe():
+                self._model.probe()
+                return Made(None)
+            case Survey():
+                return Made(self._model.statistics())
+            case _:
+                raise AssertionError(order)
+
+    def close(self) -> None:
+        self._model.close()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTools:
+    """Networks of an entry, checked as the worker starts.  A bad one leaves it without networks."""
+
+    entry: Entry
+
+    def __call__(self) -> tuple[Networks, Make | None]:
+        model = LiveModel()
+        with contextlib.suppress(ModelError):  # the statistics tell
+            model.swap(self.entry)
+
+        def desk(networks: Networks) -> Service:
+            del networks
+            return ModelDesk(model)
+
+        return model, desk
