@@ -80,6 +80,18 @@ def read_manifest(folder: Path) -> tuple[Entry, ...]:
     Raises:
         ManifestError: it is missing, too large, no JSON, or a field is missing or wrong.
     """
+    document = read_document(folder)
+    entries = tuple(_entry(record, folder) for record in document.records("models"))
+    _check_unique(entries)
+    return entries
+
+
+def read_document(folder: Path) -> "Record":
+    """``folder/manifest.json``, of a format that this build reads.
+
+    Raises:
+        ManifestError: see `read_manifest`.
+    """
     path = folder / MANIFEST
     try:
         with path.open("rb") as file:
@@ -89,17 +101,15 @@ def read_manifest(folder: Path) -> tuple[Entry, ...]:
     if len(text) > MAX_MANIFEST_BYTES:
         raise ManifestError(f"{path.name}: larger than {MAX_MANIFEST_BYTES} bytes")
     try:
-        document = _Record(json.loads(text), path.name)
+        document = Record(json.loads(text), path.name)
     except (ValueError, RecursionError) as exc:
         raise ManifestError(f"{path.name}: not valid JSON: {exc}") from exc
     if (found := document.get("format", int)) != FORMAT:
         raise ManifestError(f"{path.name}: format {found}, this build reads {FORMAT}")
-    entries = tuple(_entry(record, folder) for record in document.records("models"))
-    _check_unique(entries)
-    return entries
+    return document
 
 
-class _Record:
+class Record:
     """A JSON object that says which field of it is wrong."""
 
     def __init__(self, value: object, where: str) -> None:
@@ -113,6 +123,9 @@ class _Record:
         if not isinstance(value, kind) or isinstance(value, bool):
             raise ManifestError(f"{self._where}: {key} must be of type {kind.__name__}")
         return value
+
+    def has(self, key: str) -> bool:
+        return key in self._fields
 
     def number(self, key: str) -> float | None:
         value = self._fields.get(key)
@@ -135,31 +148,41 @@ class _Record:
             raise ManifestError(f"{self._where}: {key} must be 64 hexadecimal digits")
         return digest
 
-    def record(self, key: str) -> "_Record":
-        return _Record(self._fields.get(key), f"{self._where}: {key}")
+    def precision(self, key: str) -> Precision:
+        value = self.get(key, str)
+        if value not in get_args(Precision):
+            raise self.refuse(f"{key} must be fp32 or int8, got {value!r}")
+        return "int8" if value == "int8" else "fp32"
 
-    def records(self, key: str) -> Sequence["_Record"]:
+    def golden(self, key: str) -> Golden:
+        record = self.record(key)
+        return Golden(
+            file=record.file("file"),
+            sha256=record.sha256("sha256"),
+            tolerance=record.number("tolerance") or 0.0,
+        )
+
+    def record(self, key: str) -> "Record":
+        return Record(self._fields.get(key), f"{self._where}: {key}")
+
+    def records(self, key: str) -> Sequence["Record"]:
         values = self.get(key, list)
-        return [_Record(value, f"{self._where}: {key}[{i}]") for i, value in enumerate(values)]
+        return [Record(value, f"{self._where}: {key}[{i}]") for i, value in enumerate(values)]
 
     def refuse(self, why: str) -> ManifestError:
         return ManifestError(f"{self._where}: {why}")
 
 
-def _entry(record: _Record, folder: Path) -> Entry:
+def _entry(record: Record, folder: Path) -> Entry:
     number = record.get("id", int)
     if not 1 <= number <= MAX_ID:
         raise record.refuse(f"id must be from 1 to {MAX_ID}, got {number}")
-    precision = record.get("precision", str)
-    if precision not in get_args(Precision):
-        raise record.refuse(f"precision must be fp32 or int8, got {precision!r}")
-    golden = record.record("golden")
     return Entry(
         folder=folder,
         name=record.get("name", str),
         id=number,
         version=record.get("version", str),
-        precision="int8" if precision == "int8" else "fp32",
+        precision=record.precision("precision"),
         file=record.file("file"),
         sha256=record.sha256("sha256"),
         size_bytes=record.get("size_bytes", int),
@@ -168,15 +191,11 @@ def _entry(record: _Record, folder: Path) -> Entry:
         outputs=tuple(_tensor(item) for item in record.records("outputs")),
         licence=record.get("licence", str),
         training_record=record.file("training_record"),
-        golden=Golden(
-            file=golden.file("file"),
-            sha256=golden.sha256("sha256"),
-            tolerance=golden.number("tolerance") or 0.0,
-        ),
+        golden=record.golden("golden"),
     )
 
 
-def _tensor(record: _Record) -> TensorSpec:
+def _tensor(record: Record) -> TensorSpec:
     dtype = record.get("dtype", str)
     if dtype not in get_args(Dtype):
         raise record.refuse(f"dtype must be uint8 or float32, got {dtype!r}")

@@ -68,6 +68,46 @@ class UnitWriter:
             parity_bytes=sum(map(len, repairs)),
         )
 
+    def learned(
+        self,
+        frame: Frame,
+        parts: tuple[bytes, ...],
+        *,
+        depends: tuple[int, ...],
+        level: int,
+        model_id: int,
+        parity: float,
+    ) -> Coded:
+        """Write a unit whose parts can be read alone; a key if it depends on nothing."""
+        key = not depends
+        packets = self._packetizer.packetize(
+            Unit(
+                kind=Kind.DELTA if depends else Kind.KEY,
+                number=self._number,
+                reference=True,
+                depends=depends,
+                pts_us=frame.pts_us,
+                config=self._config(frame, frame.size, model_id) if key else None,
+                parts=parts,
+            )
+        )
+        repairs = self._parity.protect(packets, reference=True, strength=parity)
+        payload_bytes = sum(map(len, parts))
+        self._last_coded = self._number
+        self._number += 1
+        return Coded(
+            outcome=Outcome.CODED,
+            packets=packets + repairs,
+            number=self._last_coded,
+            kind=Kind.KEY if key else Kind.DELTA,
+            quantizer=level,
+            base_size=frame.size,
+            payload_bytes=payload_bytes,
+            header_bytes=sum(map(len, packets)) - payload_bytes,
+            parity_bytes=sum(map(len, repairs)),
+            conceals=True,
+        )
+
     def skipped(self, frame: Frame, *, base: tuple[int, int]) -> Coded:
         """Write that the newest coded picture stays for ``frame``."""
         packets = self._packetizer.packetize(
@@ -90,15 +130,18 @@ class UnitWriter:
             header_bytes=sum(map(len, packets)),
         )
 
-    def _config(self, frame: Frame, base: tuple[int, int]) -> StreamConfig:
-        smaller = base != frame.size
+    def _config(
+        self, frame: Frame, base: tuple[int, int], model_id: int | None = None
+    ) -> StreamConfig:
+        if model_id is None:
+            model_id = RESTORE_MODEL if base != frame.size and self._neural else 0
         return StreamConfig(
             profile=self._profile,
             width=frame.width,
             height=frame.height,
             base_width=base[0],
             base_height=base[1],
-            model_id=RESTORE_MODEL if smaller and self._neural else 0,
+            model_id=model_id,
             pts_us=frame.pts_us,
             interval_ns=self._interval_ns,
         )

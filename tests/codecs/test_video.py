@@ -11,7 +11,7 @@ from auralink.codecs.errors import EncoderError, UnsupportedError
 from auralink.codecs.frame import Frame, blank
 from auralink.codecs.video.base_session import BaseSettings
 from auralink.codecs.video.options import EncoderOptions
-from auralink.codecs.video.profiles import PROFILES, open_base, open_decoder, open_encoder
+from auralink.codecs.video.profiles import BASE_PROFILES, open_base, open_decoder, open_encoder
 from auralink.codecs.video.protocol import (
     Coded,
     Hidden,
@@ -42,7 +42,7 @@ def play(coded: list[Coded], receiver: Receiver | None = None) -> Iterator[Pictu
             yield from receiver.push(packet)
 
 
-@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("profile", BASE_PROFILES)
 def test_every_profile_gives_the_pictures_back(profile: str) -> None:
     frames = [moving(i) for i in range(24)]
     encoder = open_encoder(profile, fps=30, options=FAST)

@@ -4,7 +4,8 @@
 
     python -m auralink.models.train.neural out/train-neural/material out/train-neural/neural-s
 
-The same command starts a run and continues it.  ``--minutes`` ends this call early.
+The same command starts a run and continues it.  ``--minutes`` ends this call early;
+``--from-weights models/weights/neural-s.weights.npz`` starts a run from what is committed.
 """
 
 import argparse
@@ -104,6 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("material", type=Path, help="folder that `material` prepared")
     parser.add_argument("run", type=Path, help="folder of checkpoints and the learning curve")
+    parser.add_argument("--from-weights", type=Path, help="a committed weights file to start from")
     parser.add_argument("--size", choices=SHAPES, default="neural-s")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="for this call alone")
     parser.add_argument("--latent", type=int, help="channels of y, to try others")
@@ -136,6 +138,8 @@ def main() -> None:
     trainer = Trainer(shape, options, Sampler(material, options.size, seed))
     if resumed:
         trainer.load(args.run)
+    elif args.from_weights:
+        trainer.start_from(args.from_weights)
     stages = tuple(replace(s, minutes=s.minutes * args.scale) for s in schedule.SMALL)
     weights = {n: sum(p.numel() for p in net.parameters()) for n, net in trainer.nets.items()}
     print(f"{shape} {weights}, from minute {trainer.progress.seconds / 60:.1f}", flush=True)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from auralink.models.train.neural import movement
+from auralink.models.train.neural import movement, stored
 from auralink.models.train.neural.layers import straight
 from auralink.models.train.neural.losses import MIDDLE, distortion, pack, trade_of
 from auralink.models.train.neural.nets import Intra, Predict, Result
@@ -230,6 +230,11 @@ class Trainer:
                 getattr(self, kind)[name].load_state_dict(state)
         self.progress = Progress(**content["progress"])
         torch.set_rng_state(content["random"].cpu())
+
+    def start_from(self, weights: Path) -> None:
+        """Take over weights and counts; optimizers and progress start anew."""
+        for nets in (self.nets, self.averages):
+            stored.read(weights, nets)
 
 
 def round_picture(picture: Tensor) -> Tensor:
