@@ -154,8 +154,11 @@ class LiveModel:
             return None
         return Restoration(luma=made.luma, hidden=_marked(made.hidden, generation.number))
 
-    def probe(self) -> None:
+    def probe(self) -> int:
         """Run the golden vectors of the model that serves.
+
+        Returns:
+            Microseconds that a frame took.
 
         Raises:
             UnknownModel: none serves.
@@ -164,7 +167,7 @@ class LiveModel:
         with self._lease() as generation:
             if generation is None:
                 raise UnknownModel("no model serves")
-            check(generation.entry, generation.networks)
+            return check(generation.entry, generation.networks)
 
     def statistics(self) -> LiveStatistics:
         with self._lock:

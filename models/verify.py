@@ -40,16 +40,23 @@ def verify(entry: Entry) -> Verification:
     return Verification(ok=ok, detail=detail, ms=ms, provider=networks.provider)
 
 
-def check(entry: Entry, networks: Networks) -> None:
+def check(entry: Entry, networks: Networks) -> int:
     """Run the golden vectors of an entry through networks that are about to serve, or serve.
+
+    Returns:
+        Microseconds that a frame took.
 
     Raises:
         ModelError: a file is damaged, a frame was refused, or something else came out.
     """
     golden = read_golden(entry)
-    ok, detail = _compared(entry, golden, run_clip(networks, golden.clip))
+    started = time.perf_counter_ns()
+    made = run_clip(networks, golden.clip)
+    spent_us = (time.perf_counter_ns() - started) // (1000 * len(golden.clip.base))
+    ok, detail = _compared(entry, golden, made)
     if not ok:
         raise WrongModel(f"{entry.label} {entry.version}: {detail}")
+    return spent_us
 
 
 def _compared(entry: Entry, golden: GoldenVectors, made: Expected) -> tuple[bool, str]:

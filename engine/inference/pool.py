@@ -99,6 +99,11 @@ class WorkerPool:
             backoff=Backoff(most_s=self._settings.most_backoff_s),
         )
 
+    @property
+    def workers(self) -> int:
+        """How many streams sit at, spares not counted."""
+        return self._settings.workers
+
     def take(self) -> Worker:
         """See `Places`."""
         return self._crew.take()
@@ -157,8 +162,11 @@ class WorkerPool:
             self._crew.entry = entry
             self._ask_all(entry, asked)  # those that started in the meantime
 
-    def probe(self) -> None:
+    def probe(self) -> int:
         """Run the golden vectors on a worker.
+
+        Returns:
+            Microseconds that a frame took.
 
         Raises:
             AuraLinkError: they do not match, or the worker was lost.
@@ -166,9 +174,11 @@ class WorkerPool:
         with self._desk:
             worker = self._crew.take()
             try:
-                _ask_desk(worker, Probe(), "probing")
+                spent_us = _ask_desk(worker, Probe(), "probing")
             finally:
                 self._crew.give_back(worker)
+        assert isinstance(spent_us, int)
+        return spent_us
 
     def close(self) -> None:
         """End all workers; safe to call twice."""

@@ -23,6 +23,7 @@ from auralink.codecs.video.protocol import (
     VideoDecoder,
     VideoEncoder,
 )
+from auralink.engine.inference.backend import RefusedOutput
 from auralink.engine.inference.shared_frames import private_copy
 
 
@@ -152,10 +153,7 @@ class RestoreOrder:
 
 
 class RestoreService:
-    """The restoration network with its recurrent state, for pictures that are upscaled already.
-
-    Its values say whether the network made the picture; where it did not there is no frame.
-    """
+    """The restoration network with its recurrent state, for pictures that are upscaled already."""
 
     def __init__(self, networks: Networks) -> None:
         self._networks = networks
@@ -167,6 +165,10 @@ class RestoreService:
         return self._networks.model_id
 
     def work(self, frame: Frame | None, order: RestoreOrder) -> Made:
+        """
+        Raises:
+            RefusedOutput: there is no network, it was ended, or the guard refused what it made.
+        """
         assert frame is not None
         before = self._before
         if order.key or before is None or before.shape != frame.y.shape:
@@ -180,10 +182,9 @@ class RestoreService:
             reference=order.reference,
         )
         if made is None:
-            self._before = None  # a state with a hole is worse than none
-            return Made(False)
+            raise RefusedOutput("the network made no picture that may be shown")
         self._before, self._hidden = made.luma, made.hidden
-        return Made(True, Frame(y=made.luma, u=frame.u, v=frame.v, pts_us=frame.pts_us))
+        return Made(None, Frame(y=made.luma, u=frame.u, v=frame.v, pts_us=frame.pts_us))
 
     def close(self) -> None:
         pass

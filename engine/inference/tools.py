@@ -71,8 +71,7 @@ class ModelDesk:
             case Swap(entry):
                 return Made(self._model.swap(entry))
             case Probe():
-                self._model.probe()
-                return Made(None)
+                return Made(self._model.probe())
             case Survey():
                 return Made(self._model.statistics())
             case _:

@@ -10,6 +10,7 @@ from auralink.codecs.base.protocol import BaseUnit, Capabilities, Order
 from auralink.codecs.errors import InputError, UnsupportedError
 from auralink.codecs.frame import Frame, blank
 from auralink.codecs.video.protocol import Coded, Networks, Outcome, Wish
+from auralink.engine.inference.backend import RefusedOutput
 from auralink.engine.inference.services import Made
 
 CRASH, HANG, EXIT, REFUSE, FAIL, LARGE = 101, 102, 103, 104, 105, 106
@@ -104,6 +105,8 @@ class Odd:
                 ctypes.PyDLL(None).sleep(60)  # keeps the interpreter's lock
             case "eat":
                 self._eaten += [bytearray(b"x" * (8 << 20)) for _ in range(50)]
+            case "refuse":
+                raise RefusedOutput("not a number")
             case "fail":
                 raise ZeroDivisionError("oops")
             case (int() as width, int() as height, int() as luma):

@@ -301,7 +301,6 @@ def edge() -> Frame:
 
 def restored(seat: Seat) -> Frame:
     made = seat.work(edge(), replace(ORDER, key=True))
-    assert made.value is True
     assert made.frame is not None
     return made.frame
 
@@ -311,7 +310,7 @@ def test_workers_restore_and_can_be_probed(serving: WorkerPool) -> None:
 
     assert seat.open() == 1
     assert not restored(seat).same_pixels(edge())
-    serving.probe()
+    assert serving.probe() > 0
     seat.close()
 
 
