@@ -54,7 +54,8 @@ class RedisSettings:
         url: ``redis://[user:password@]host:port/db``, ``rediss://`` or ``unix://``; it may hold a
             password, so this value stays out of logs.
         timeout_s: to connect, and again for the answer.
-        connections: at once; a further call waits within its deadline.
+        connections: at once.  A further call waits for its turn, which is no fault of Redis and so
+            not part of its deadline; when Redis does not answer, all of them are refused soon.
     """
 
     url: str = field(repr=False)
@@ -89,7 +90,7 @@ class GuardedRedis:
         try:
             self.pool = BlockingConnectionPool.from_url(
                 settings.url,
-                max_connections=settings.connections,
+                max_connections=settings.connections + 1,  # and one for probes
                 timeout=timeout_s,
                 socket_timeout=timeout_s,
                 socket_connect_timeout=timeout_s,
@@ -105,6 +106,7 @@ class GuardedRedis:
         self.client: Redis = Redis(connection_pool=self.pool)
         self._deadline_s = 2 * timeout_s
         self._slow_us = round(_SLOW_SHARE * timeout_s * 1e6)
+        self._slots = asyncio.Semaphore(settings.connections)
         self._opened = asyncio.Event()
         self._last_error: str | None = None
         self._breaker = Breaker(settings.breaker, rng=random.Random(), told=self._told)
@@ -115,6 +117,10 @@ class GuardedRedis:
         Raises:
             StoreAway: no answer in time, an error, or not tried at all.
         """
+        async with self._slots:
+            return await self._call(ask)
+
+    async def _call(self, ask: Callable[[], Awaitable[T]]) -> T:
         leave = self._breaker.admit(_now_us())
         if leave is None:
             raise StoreAway("Redis is away", retry_after_s=self._retry_after_s())
