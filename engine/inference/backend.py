@@ -13,7 +13,7 @@ import enum
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from auralink.codecs.errors import AuraLinkError
+from auralink.codecs.errors import AuraLinkError, InputError
 
 P_co = TypeVar("P_co", covariant=True)
 P_contra = TypeVar("P_contra", contravariant=True)
@@ -47,6 +47,9 @@ class Request(Generic[P_co]):
         captured_us: on the engine's clock.
         deadline_us: the answer comes by then, whatever it is; same clock.
         payload: what the backend needs.
+
+    Raises:
+        InputError: no size, or a deadline before the capture.
     """
 
     stream: str
@@ -55,8 +58,18 @@ class Request(Generic[P_co]):
     size: tuple[int, int]
     captured_us: int
     deadline_us: int
-    payload: P_co = field(repr=False)
+    payload: P_co = field(repr=False, compare=False)
     tenant: str = ""
+
+    def __post_init__(self) -> None:
+        if self.deadline_us <= self.captured_us:
+            raise InputError(
+                f"stream {self.stream}: a deadline {self.captured_us - self.deadline_us} us "
+                "before the capture can never be met"
+            )
+        if min(self.size) < 1:
+            width, height = self.size
+            raise InputError(f"stream {self.stream}: no model runs on {width}x{height}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +108,11 @@ class Backend(Protocol[P_contra, R_co]):
         """
         ...
 
-    async def probe(self, model: str) -> None:
+    async def probe(self, model: str) -> int:
         """Run the model's golden vector on a worker and compare.
+
+        Returns:
+            Microseconds that one of its frames took.
 
         Raises:
             BackendError: it failed, or something else came out.
