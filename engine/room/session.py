@@ -247,6 +247,7 @@ class SignalSession:
             self._tries = self._quick = 0
         self._quick += 1
         if self._quick > _QUICK_RESUMES:
+            self._tries = max(1, self._tries)
             return self._rejoin(now, reason, random)
         return self._open(now, resume=True)
 

@@ -169,6 +169,45 @@ def test_pauses_start_at_nothing_and_end_within_a_quarter_minute() -> None:
     assert pause_s(40, 0.0) == 7
 
 
+def test_a_server_that_drops_every_connection_is_not_hammered() -> None:
+    session, now, opened = SignalSession("token"), 0.0, 0
+    actions = session.start(now)
+    while now < 60:
+        opens = [one for one in actions if isinstance(one, Open)]
+        opened += len(opens)
+        if opens and opens[0].resume_sid is not None:
+            reconnect = rtc.SignalResponse(reconnect=rtc.ReconnectResponse())
+            session.message(now, reconnect, 0.5)
+        elif opens:
+            session.message(now, join(), 0.5)
+        else:
+            assert session.next_at is not None
+            now = session.next_at
+            actions = session.tick(now, 0.5)
+            continue
+        now += 0.01
+        actions = session.closed(now, 0.5)
+
+    assert opened < 25
+
+
+def test_a_connection_that_was_steady_is_resumed_however_often() -> None:
+    session = joined()
+    for now in range(10, 200, 10):
+        session.tick(now - 1, 0)
+        assert session.closed(now, 0)[1] == Open("token", "PA_1")
+        session.message(now, rtc.SignalResponse(reconnect=rtc.ReconnectResponse()), 0)
+
+
+def test_an_hour_later_the_newest_token_joins() -> None:
+    session = joined()
+    for at in range(300, 3601, 300):
+        session.message(at, rtc.SignalResponse(refresh_token=f"token of {at}"), 0)
+
+    session.media_failed(3600, ConnectionFailed("the path broke"), 0)
+    assert session.tick(3600, 0) == [Close(), Open("token of 3600", None)]
+
+
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from(
