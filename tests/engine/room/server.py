@@ -38,6 +38,7 @@ class Server:
     path: str
     folder: Path
     port: int = 0
+    webhooks: str = ""  # where events are told
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -64,6 +65,8 @@ class Server:
             },
             "room": {"auto_create": True, "empty_timeout": 10, "departure_timeout": 5},
         }
+        if self.webhooks:
+            config["webhook"] = {"api_key": KEY, "urls": [self.webhooks]}
         file = self.folder / "livekit.yaml"
         file.write_text(json.dumps(config))
         log = (self.folder / "livekit.log").open("ab")
