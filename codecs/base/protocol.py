@@ -7,6 +7,9 @@ frame, H.264 access unit ...) and back.  It knows nothing of packets, rates or n
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from auralink.codecs.base.hierarchy import Hierarchy
 from auralink.codecs.frame import Frame
 
@@ -19,6 +22,15 @@ class Capabilities:
     references: bool  # predicts from Order.predict_from only
     droppable: bool  # some units are marked reference=False
     size_at_key: bool  # the frame size may change when Order.key is set
+    sharpens: bool = False  # obeys Order.sharpen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharpening:
+    """Blocks of 64x64 samples that one frame codes finer than the rest."""
+
+    blocks: npt.NDArray[np.bool_] = field(repr=False)  # (rows, columns), whole picture
+    quantizer: int  # of these blocks, finer than that of the rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +48,7 @@ class Order:
     key: bool = False
     # Frames the receiver surely holds; None: anything.  Only engines with `references` obey.
     predict_from: frozenset[int] | None = None
+    sharpen: Sharpening | None = None  # only engines with `sharpens` obey, and not in keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,9 @@ FASTEST_PRESET: Final = 11
 # Slower presets predict from top-layer frames as well (measured: one lost, all that follow differ).
 _DROPPABLE_FROM: Final = 5
 
+# Releases whose map of regions was tried.
+_REGIONS_IN: Final = ((4, 1),)
+
 # The low-delay structure (pred-struct 1, three hierarchical levels): a dyadic hierarchy in coding
 # order.  The encoder follows the quantizer of the picture header to the letter (use-q-file), so
 # the offsets are ours; one quantizer for all layers would cost 36 to 49 % more bits.  Found by
@@ -94,8 +97,9 @@ class SvtAv1:
         realtime: bool = False,
         library: Path | None = None,
     ) -> None:
-        # The library prints its banner on stderr unless told so before it is first used.
-        os.environ.setdefault("SVT_LOG", "1")  # 1: errors only
+        # The library prints its banner on stderr unless told so before it is first used.  Errors
+        # come back as codes; the one that ends a map of regions is meant.
+        os.environ.setdefault("SVT_LOG", "0")
         path = library or find_library()
         try:
             self._lib = abi.load(str(path))
@@ -134,7 +138,11 @@ class SvtAv1:
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(
-            quantizer=True, references=False, droppable=self._droppable, size_at_key=True
+            quantizer=True,
+            references=False,
+            droppable=self._droppable,
+            size_at_key=True,
+            sharpens=self._instance.sharpens,
         )
 
     def encode(self, frame: Frame, order: Order) -> BaseUnit:
@@ -155,7 +163,8 @@ class SvtAv1:
             if order.exact
             else self._hierarchy.quantizer(order.quantizer, layer, key=key)
         )
-        data, layer = self._instance.code(frame, quantizer, key=key)
+        sharpen = None if key else order.sharpen
+        data, layer = self._instance.code(frame, quantizer, key=key, sharpen=sharpen)
         reference = layer < self._hierarchy.top or not self._droppable
         depends = () if key else (self._last_reference,)
         if reference:
@@ -197,4 +206,5 @@ class SvtAv1:
             "lp": 1,  # one core: other streams want the rest
             "keyint": -1,  # keys on request only
         }
-        return SvtInstance(self._lib, options)
+        regions = self._version[:2] in _REGIONS_IN
+        return SvtInstance(self._lib, options, regions=regions)

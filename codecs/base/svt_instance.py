@@ -10,7 +10,9 @@ from typing import Final, final
 
 from auralink.codecs.base import svt_abi as abi
 from auralink.codecs.base.attendant import Attendant, NoAnswerError
+from auralink.codecs.base.protocol import Sharpening
 from auralink.codecs.base.scheduling import keep_scheduling
+from auralink.codecs.base.svt_regions import Regions, switch_on
 from auralink.codecs.errors import EncoderError, UnsupportedError
 from auralink.codecs.frame import Frame
 
@@ -24,6 +26,7 @@ class SvtInstance:
 
     Args:
         options: names and values of the library's own options.
+        regions: allow `code` to sharpen.
 
     Raises:
         UnsupportedError: its structures are not those we know.
@@ -31,12 +34,18 @@ class SvtInstance:
     """
 
     def __init__(
-        self, lib: c.CDLL, options: Mapping[str, object], *, patience_s: float = _PATIENCE_S
+        self,
+        lib: c.CDLL,
+        options: Mapping[str, object],
+        *,
+        regions: bool = False,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         self._lib = lib
         self._patience_s = patience_s
         self._sent = 0
-        handle = _open(lib, options)
+        handle, allowed = _open(lib, options, regions=regions)
+        self._regions = Regions() if allowed else None
         attendant = self._attendant = Attendant("svt-av1")
         self._handle = handle
         # Threads and memory of an instance live until it is closed, garbage or not.
@@ -47,16 +56,29 @@ class SvtInstance:
     def closed(self) -> bool:
         return not self.close.alive
 
-    def code(self, frame: Frame, quantizer: int, *, key: bool) -> tuple[bytes, int]:
+    @property
+    def sharpens(self) -> bool:
+        """`code` may be told of a sharpening."""
+        return self._regions is not None
+
+    def code(
+        self, frame: Frame, quantizer: int, *, key: bool, sharpen: Sharpening | None = None
+    ) -> tuple[bytes, int]:
         """The packet of a frame and its temporal layer.
+
+        Args:
+            quantizer: of all that is not sharpened.
 
         Raises:
             EncoderError: it failed; the instance is closed.
         """
         lib, handle, pts = self._lib, self._handle, self._sent
+        told, used = None, quantizer
+        if self._regions:
+            told, used = self._regions.picture(sharpen, rest=quantizer)
 
         def work() -> tuple[bytes, int]:
-            _send(lib, handle, frame, quantizer, pts=pts, key=key)
+            _send(lib, handle, frame, used, pts=pts, key=key, private=told)
             return _receive(lib, handle)
 
         try:
@@ -74,7 +96,8 @@ class SvtInstance:
         return coded
 
 
-def _open(lib: c.CDLL, options: Mapping[str, object]) -> c.c_void_p:
+def _open(lib: c.CDLL, options: Mapping[str, object], *, regions: bool) -> tuple[c.c_void_p, bool]:
+    """The handle, and whether it takes regions."""
     configuration = c.create_string_buffer(abi.CONFIGURATION_BYTES)
     handle = c.c_void_p()
     with keep_scheduling():
@@ -82,6 +105,7 @@ def _open(lib: c.CDLL, options: Mapping[str, object]) -> c.c_void_p:
         try:
             if any(configuration.raw[abi.CONFIGURATION_BYTES // 2 :]):
                 raise UnsupportedError("SVT-AV1's configuration structure is larger than known")
+            allowed = regions and switch_on(configuration)
             for option, value in options.items():
                 code = lib.svt_av1_enc_parse_parameter(
                     configuration, option.encode(), str(value).encode()
@@ -92,11 +116,18 @@ def _open(lib: c.CDLL, options: Mapping[str, object]) -> c.c_void_p:
         except (EncoderError, UnsupportedError):
             lib.svt_av1_enc_deinit_handle(handle)
             raise
-    return handle
+    return handle, allowed
 
 
 def _send(
-    lib: c.CDLL, handle: c.c_void_p, frame: Frame, quantizer: int, *, pts: int, key: bool
+    lib: c.CDLL,
+    handle: c.c_void_p,
+    frame: Frame,
+    quantizer: int,
+    *,
+    pts: int,
+    key: bool,
+    private: int | None,
 ) -> None:
     y, u, v = frame.planes
     picture = abi.Picture(
@@ -113,6 +144,7 @@ def _send(
     buffer.pts = pts
     buffer.picture_type = abi.KEY_PICTURE if key else abi.AUTO_PICTURE
     buffer.qp = quantizer
+    buffer.private = private
     # The library copies the picture before it returns.
     _check(lib.svt_av1_enc_send_picture(handle, c.byref(buffer)), "send_picture")
 

@@ -27,6 +27,7 @@ from auralink.codecs.video.protocol import Coded, Outcome, Wish
 from auralink.codecs.video.rate.activity import Activity, ActivityMeter
 from auralink.codecs.video.rate.controller import Plan, RateController
 from auralink.codecs.video.rate.ladder import Ladder, Rung, rungs, start_rung
+from auralink.codecs.video.rate.sharpness import block_grid
 from auralink.codecs.video.repair import Repair, RepairPolicy
 from auralink.codecs.video.scene_cut import SceneCut
 from auralink.codecs.video.screen import looks_rendered
@@ -132,7 +133,9 @@ class BaseLayerEncoder:
     def _code(
         self, frame: Frame, wish: Wish, stream: _Stream, repair: Repair, *, key: bool
     ) -> Coded:
-        activity = stream.activity.measure(frame) if stream.rate else Activity()
+        activity = Activity()
+        if stream.rate:
+            activity = stream.activity.measure(frame, coded_size(stream.base))
         key = key or self._cut(stream, activity)
         plan = self._plan(frame, wish, stream, activity, key=key, repaired=repair.needed)
         if plan is not None and plan.drop:
@@ -183,6 +186,7 @@ class BaseLayerEncoder:
             bitrate_bps=wish.bitrate_bps or 0,
             key=key,
             predict_from=repair.predict_from,
+            sharpen=None if plan is None else plan.sharpen,
         )
         session = self._require()
         if self._clock is None or self._speed is None:
@@ -310,8 +314,14 @@ class BaseLayerEncoder:
             hierarchy=self._hierarchy,
             pixels=stream.base[0] * stream.base[1],
             fps=self._fps,
+            grid=self._grid(stream),
             options=self._options.rate,
         )
+
+    def _grid(self, stream: _Stream) -> tuple[int, int] | None:
+        """Blocks that the engine in use can sharpen."""
+        can = self._capabilities is not None and self._capabilities.sharpens
+        return block_grid(coded_size(stream.base)) if can else None
 
     def _resize(self, frame: Frame, stream: _Stream) -> None:
         session, speed = self._require(), self._speed
@@ -320,7 +330,7 @@ class BaseLayerEncoder:
             session.change(preset=speed.at_key(pixels=pixels, screen=session.settings.screen))
         self._capabilities, self._hierarchy = session.open(coded_size(stream.base))
         if stream.rate is not None:
-            stream.rate.resize(pixels)
+            stream.rate.resize(pixels, self._grid(stream))
         self._static.reset()
 
     def _use_engine(self, engine: str, stream: _Stream) -> None:
@@ -337,7 +347,7 @@ class BaseLayerEncoder:
             self._capabilities, self._hierarchy = session.open(coded_size(stream.base))
         stream.activity = ActivityMeter(self._hierarchy)
         if stream.rate is not None:
-            stream.rate.follow(self._hierarchy)
+            stream.rate.follow(self._hierarchy, self._grid(stream))
 
     def _base_of(self, size: tuple[int, int], rung: Rung) -> tuple[int, int]:
         return base_size(size, rung.scale)

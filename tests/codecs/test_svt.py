@@ -6,11 +6,12 @@ import subprocess
 import sys
 from collections.abc import Collection
 
+import numpy as np
 import pytest
 
 from auralink.codecs.base import svt_abi as abi
 from auralink.codecs.base.dav1d import Dav1dDecoder
-from auralink.codecs.base.protocol import BaseUnit, Order
+from auralink.codecs.base.protocol import BaseUnit, Order, Sharpening
 from auralink.codecs.base.svt import CAMERA_HIERARCHY, SvtAv1, find_library
 from auralink.codecs.base.svt_instance import SvtInstance
 from auralink.codecs.errors import EncoderError
@@ -64,6 +65,42 @@ def test_uses_exactly_the_quantizer_of_each_frame() -> None:
 
     assert [unit.quantizer for unit in units] == quantizers
     assert len(units[3].data) < len(units[4].data)
+
+
+def test_sharpens_the_blocks_it_is_told_to_and_pays_for_no_others() -> None:
+    """A still picture, coded coarsely; then its left half finer, then nothing special."""
+    size = (256, 128)
+    left = np.zeros((2, 4), np.bool_)
+    left[:, :2] = True
+
+    def halves(sharpen: bool) -> tuple[list[tuple[float, float]], list[int]]:
+        encoder, decoder = SvtAv1(size, 30, preset=8, realtime=True), Dav1dDecoder()
+        assert encoder.capabilities.sharpens
+        picture, quality, sizes = moving(3, size), [], []
+        for number in range(16):
+            told = Sharpening(blocks=left, quantizer=15) if sharpen and number == 8 else None
+            order = Order(
+                number=number, quantizer=63 if number == 0 else 58, exact=True, sharpen=told
+            )
+            unit = encoder.encode(picture, order)
+            sizes.append(len(unit.data))
+            shown = decoder.decode(unit.data, 0).y
+            quality.append(
+                (psnr(shown[:, :128], picture.y[:, :128]), psnr(shown[:, 128:], picture.y[:, 128:]))
+            )
+        encoder.close()
+        return quality, sizes
+
+    plain, plain_sizes = halves(False)
+    sharpened, sizes = halves(True)
+
+    assert sharpened[:8] == plain[:8]
+    assert sharpened[8][0] > plain[8][0] + 6
+    assert sharpened[15][0] > plain[15][0] + 6  # and it stays
+    assert sharpened[15][1] < plain[15][1] + 3
+    # A map would cost 13 bytes in each frame after the one it is for.
+    after = zip(sizes[9:], plain_sizes[9:], strict=True)
+    assert max(with_map - without for with_map, without in after) < 8
 
 
 def test_offsets_follow_the_hierarchy_unless_told_exactly() -> None:

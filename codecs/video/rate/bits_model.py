@@ -12,6 +12,7 @@ import math
 from typing import Final
 
 from auralink.codecs.video.rate.activity import Activity
+from auralink.codecs.video.rate.sharpness import KeyBits
 
 KEY: Final = -1  # the kind of a key frame; other kinds are temporal layers
 
@@ -65,6 +66,11 @@ class BitsModel:
         """Share of the picture that stands still, 0..1."""
         return self._activity.still
 
+    @property
+    def key_bits(self) -> KeyBits:
+        """What a whole key takes, by its quantizer."""
+        return KeyBits(self._level(KEY), self._key_slope)
+
     def expect(self, activity: Activity) -> None:
         """For all predictions and observations from now on."""
         self._activity = activity
@@ -91,12 +97,16 @@ class BitsModel:
                 high = middle
         return high
 
-    def observe(self, kind: int, quantizer: float, bits: int) -> None:
-        """Learn from a coded frame."""
+    def observe(self, kind: int, quantizer: float, bits: int, *, extra: float = 0.0) -> None:
+        """Learn from a coded frame.
+
+        Args:
+            extra: bits that went into single blocks, as foretold.
+        """
         if kind == KEY:
             self._observe_key(quantizer, bits)
             return
-        news = max(bits - self._sharpening(quantizer), _LEAST_NEWS * bits, 8.0)
+        news = max(bits - self._sharpening(quantizer) - extra, _LEAST_NEWS * bits, 8.0)
         self._note_sharpness(kind, quantizer)
         logarithm = math.log(news) - self._motion(kind)
         self._learn_slope(kind, quantizer, logarithm)

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from auralink.codecs.base.hierarchy import COARSEST, FINEST, Hierarchy, clip_quantizer
+from auralink.codecs.base.protocol import Sharpening
 from auralink.codecs.video.rate.activity import Activity
 from auralink.codecs.video.rate.bits_model import KEY, BitsModel
 from auralink.codecs.video.rate.debt import Debt, Loan
 from auralink.codecs.video.rate.key_search import KeySearch
+from auralink.codecs.video.rate.sharpness import Sharpness
 
 # A stream gets at most this much finer from one frame to the next: predictions far from the last
 # sample are guesses, and guessing too coarse costs less than guessing too fine.
@@ -61,6 +63,7 @@ class Plan:
     drop: bool = False
     quantizer: int = COARSEST  # to be used exactly
     limit_bits: float = 0.0  # for a key: code it again, coarser, when it takes more
+    sharpen: Sharpening | None = None
 
 
 def largest_share(interval_s: float, period: int) -> float:
@@ -83,10 +86,20 @@ def largest_share(interval_s: float, period: int) -> float:
 
 
 class RateController:
-    """One stream's rate control.  ``plan`` a frame, code it, tell ``coded``; for each frame."""
+    """One stream's rate control.  ``plan`` a frame, code it, tell ``coded``; for each frame.
+
+    Args:
+        grid: rows and columns of blocks that the engine can sharpen, None if it cannot.
+    """
 
     def __init__(
-        self, *, hierarchy: Hierarchy, pixels: int, fps: float, options: RateOptions | None = None
+        self,
+        *,
+        hierarchy: Hierarchy,
+        pixels: int,
+        fps: float,
+        grid: tuple[int, int] | None = None,
+        options: RateOptions | None = None,
     ) -> None:
         self._hierarchy = hierarchy
         self._options = options or RateOptions()
@@ -100,6 +113,10 @@ class RateController:
         self._loan = Loan()
         self._key_limit_s = 0.0  # what the planned key may take, in seconds of the target
         self._search = KeySearch(0)
+        self._sharpness = Sharpness(grid) if grid else None
+        self._activity = Activity()
+        self._planned: Plan = Plan()
+        self._invested = 0.0  # bits of this period that sharpen blocks
 
     @property
     def wanted(self) -> float:
@@ -119,7 +136,8 @@ class RateController:
     @property
     def refined(self) -> bool:
         """What stands still is coded so finely that it need not get any finer."""
-        return self._model.sharpened <= _FINE_ENOUGH
+        coarsest = self._sharpness.coarsest if self._sharpness else self._model.sharpened
+        return coarsest <= _FINE_ENOUGH
 
     def plan(
         self,
@@ -139,6 +157,7 @@ class RateController:
         if restart:
             self._position = 0
         self._target_bps = target_bps
+        self._activity = activity
         self._model.expect(activity)
         self._debt.advance(pts_us, target_bps)
         self._loan.advance(pts_us)
@@ -146,9 +165,16 @@ class RateController:
             return self._plan_key()
         if self.late:
             return Plan(drop=True)
-        stream = self._solve()
         layer = self._hierarchy.layer(self._position)
-        return Plan(quantizer=clip_quantizer(self._quantizers(stream)[layer]))
+        if not self._position % len(self._hierarchy.layers):
+            self._invested = 0.0
+        stream = self._solve()
+        sharpen = self._sharpen(stream) if not layer else None
+        if sharpen is not None:
+            stream = self._solve()  # with what is left
+        quantizer = clip_quantizer(self._quantizers(stream)[layer])
+        self._planned = Plan(quantizer=quantizer, sharpen=sharpen)
+        return self._planned
 
     def coded(self, bits: int, quantizer: int, *, key: bool, layer: int) -> None:
         """Learn what the planned frame took; all its bits on the wire count.
@@ -161,7 +187,9 @@ class RateController:
         elif layer != self._hierarchy.layer(self._position):
             self._position = self._hierarchy.layers.index(layer)
         kind = KEY if key else layer
-        self._model.observe(kind, quantizer, bits)
+        self._note_sharpness(bits, quantizer, key=key, layer=layer)
+        extra = self._invested if self._planned.sharpen and not layer else 0.0
+        self._model.observe(kind, quantizer, bits, extra=extra)
         self._debt.add(bits)
         if key:
             self._loan.take(min(self.delay_s, self._key_limit_s))
@@ -183,16 +211,18 @@ class RateController:
         self._interval_s = interval_s
         self._largest_share = largest_share(interval_s, len(self._hierarchy.layers))
 
-    def follow(self, hierarchy: Hierarchy) -> None:
+    def follow(self, hierarchy: Hierarchy, grid: tuple[int, int] | None = None) -> None:
         """Another engine codes from the next key on; what is owed stays owed."""
         self._hierarchy = hierarchy
+        self._sharpness = Sharpness(grid) if grid else None
         self._model.forget_layers()
         self._position = 0
         self.set_interval(self._interval_s)
 
-    def resize(self, pixels: int) -> None:
+    def resize(self, pixels: int, grid: tuple[int, int] | None = None) -> None:
         """The base size changes with the next key."""
         self._model.resize(pixels)
+        self._sharpness = Sharpness(grid) if grid else None
 
     def plan_key_again(self, *, last: bool = False) -> Plan:
         """Plan for coding the key again with what ``tried`` taught.
@@ -201,6 +231,36 @@ class RateController:
             last: this try is sent, whatever it takes.
         """
         return self._key(last=last)
+
+    def _sharpen(self, stream: float) -> Sharpening | None:
+        """Blocks for the frame of the lowest layer that is planned now."""
+        activity = self._activity
+        if self._sharpness is None or activity.changed is None or activity.weights is None:
+            return None
+        share = self._target_bps * self._interval_s * len(self._hierarchy.layers)
+        found = self._sharpness.choose(
+            self._room(share) * _SHARPENING_SHARE,
+            goal=self._hierarchy.quantizer(min(stream, self._wanted), 0, key=True),
+            rest=clip_quantizer(self._quantizers(stream)[0]),
+            changed=activity.changed,
+            weights=activity.weights,
+            key_bits=self._model.key_bits,
+        )
+        if found is None:
+            return None
+        sharpening, self._invested = found
+        return sharpening
+
+    def _note_sharpness(self, bits: int, quantizer: int, *, key: bool, layer: int) -> None:
+        sharpness, changed = self._sharpness, self._activity.changed
+        if sharpness is None:
+            return
+        if key:
+            sharpness.keyed(quantizer)
+            self._planned, self._invested = Plan(), 0.0
+        elif not layer and changed is not None:
+            extra = bits - self._model.news(0, quantizer)
+            sharpness.coded(quantizer, changed, self._planned.sharpen, extra)
 
     def _plan_key(self) -> Plan:
         self._key_limit_s = self._options.key_budgets * self._interval_s
@@ -225,11 +285,15 @@ class RateController:
         # Loans and sharpening pass: what the picture needs without them decides about its size.
         self._wanted = self._meet(share, sharpen=False)
         usual = self._usual_debt(previous, share) + self._loan.left_s * self._target_bps
-        budget = share * (1 - self._loan.rate) - _HASTE * (self._debt.bits - usual)
+        budget = self._room(share) - self._invested - _HASTE * (self._debt.bits - usual)
         meets = self._meet(max(budget, _LEAST_SHARE * share))
         stream = max(meets, previous - _FINER_PER_FRAME, float(self._options.finest))
         self._stream = min(stream, float(COARSEST))
         return self._stream
+
+    def _room(self, share: float) -> float:
+        """What repaying leaves of a period's bits."""
+        return share * (1 - self._loan.rate)
 
     def _meet(self, budget: float, *, sharpen: bool = True) -> float:
         """The stream quantizer whose period takes ``budget`` bits."""
@@ -255,7 +319,8 @@ class RateController:
         layers = hierarchy.layers
         others = sum(self._model.bits(layer, chosen[layer]) for layer in layers if layer)
         goal = hierarchy.quantizer(min(stream, self._wanted), 0, key=True)
-        if sharpen and self._model.still > _STILL_ENOUGH and self._model.sharpened > goal + 1:
+        alone = sharpen and self._sharpness is None
+        if alone and self._model.still > _STILL_ENOUGH and self._model.sharpened > goal + 1:
             most = others * _SHARPENING_SHARE / (1 - _SHARPENING_SHARE)
             chosen[0] = min(chosen[0], max(goal, self._model.quantizer(0, most)))
         else:
@@ -279,4 +344,6 @@ class RateController:
             levels.append(level)
             level += cost * scale - mean
         at = self._position % len(costs)
-        return levels[at] - sum(levels) / len(levels)
+        # What sharpened blocks is drained until the next frame that may do so.
+        undrained = self._invested * (1 - at / len(costs)) if at else 0.0
+        return levels[at] - sum(levels) / len(levels) + undrained
