@@ -29,10 +29,14 @@ class UnitReader:
     def read(self, packets: Sequence[bytes]) -> Unit:
         """Join all packets of one unit; state stays as it was if they cannot be joined.
 
+        Of a learned codec the unit has parts, not a payload.
+
         Raises:
             BitstreamError: a packet is malformed or missing, or a dependency was never read.
         """
         head, body = join(packets)
+        if self._is_learned(head):
+            return self.read_parts(packets)
         number = self._unwrap(head.number)
         if head.kind is Kind.KEY:
             return self._read_key(head, number, body)
@@ -78,6 +82,10 @@ class UnitReader:
             parts=tuple(packet.payload for packet in parsed),
             lost=lost,
         )
+
+    def _is_learned(self, head: Packet) -> bool:
+        config = parse_config(head.payload)[0] if head.kind is Kind.KEY else self._config
+        return config is not None and config.profile.learned and head.kind is not Kind.SKIP
 
     def _read_key_parts(self, parsed: Sequence[Packet], number: int, lost: int) -> Unit:
         head = parsed[0]

@@ -7,6 +7,7 @@ from auralink.codecs.errors import InputError
 from auralink.codecs.video.options import EncoderOptions
 from auralink.codecs.video.profiles import PROFILES, open_encoder
 from auralink.codecs.video.protocol import VideoEncoder
+from auralink.engine.cli.networks import open_neural
 from auralink.engine.cli.values import known_name
 from auralink.engine.inference.base import open_remote_base
 
@@ -21,13 +22,20 @@ def encoder_for(
             in the result.
 
     Raises:
-        UnsupportedError: there is no such profile; suggests a near one.
+        UnsupportedError: there is no such profile (suggests a near one), or no networks for it.
         EncoderError: no base encoder could be opened.
     """
     known_name("profile", profile, PROFILES)
     clock = time.perf_counter if adaptive else None
     # In a process of its own: a native library that crashes or waits for ever costs one key.
-    return open_encoder(profile, fps=fps, options=options, base=open_remote_base, clock=clock)
+    return open_encoder(
+        profile,
+        fps=fps,
+        options=options,
+        base=open_remote_base,
+        clock=clock,
+        neural=open_neural,
+    )
 
 
 def not_onto_itself(source: str, target: Path) -> None:

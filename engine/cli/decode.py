@@ -11,7 +11,7 @@ from auralink.codecs.errors import InputError
 from auralink.codecs.video.profiles import open_decoder
 from auralink.engine.cli import values
 from auralink.engine.cli.codec import not_onto_itself
-from auralink.engine.cli.networks import open_networks
+from auralink.engine.cli.networks import open_networks, open_neural
 from auralink.engine.cli.terminal import Facts, Json, note, print_facts, print_json, progress
 from auralink.engine.link.netem import LinkSettings
 from auralink.engine.media.decoding import FilePlayer, Shown, stream_config
@@ -60,7 +60,7 @@ def decode(
         raise InputError("--burst says how --loss is spread: give --loss too")
     not_onto_itself(str(source), target)
     config = stream_config(source)
-    decoder = open_decoder(open_networks() if neural else None)
+    decoder = open_decoder(open_networks() if neural else None, open_neural)
     player = FilePlayer(source, decoder, link=LinkSettings(loss=loss, burst=burst), seed=seed)
     tally = _Tally()
     try:

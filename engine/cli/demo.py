@@ -21,7 +21,7 @@ from auralink.codecs.video.profiles import DEFAULT_PROFILE, open_decoder
 from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
 from auralink.engine.cli import values
 from auralink.engine.cli.codec import encoder_for
-from auralink.engine.cli.networks import open_networks
+from auralink.engine.cli.networks import open_networks, open_neural
 from auralink.engine.cli.terminal import (
     Json,
     err,
@@ -117,7 +117,7 @@ def _run(
 ) -> Results:
     def opened(options: EncoderOptions, *, live: bool) -> tuple[VideoEncoder, VideoDecoder]:
         encoder = encoder_for(settings.profile, fps=fps, options=options, adaptive=live)
-        return encoder, open_decoder(open_networks())
+        return encoder, open_decoder(open_networks(), open_neural)
 
     def unhurried() -> tuple[VideoEncoder, VideoDecoder]:
         return opened(EncoderOptions(), live=False)

@@ -55,6 +55,9 @@ def _as_facts(facts: StreamFacts) -> Facts:
     if facts.quantizers:
         low, middle, high = _spread(facts.quantizers)
         rows.append(("quantizer", f"{low} to {high}, median {middle} (AV1 base_q_idx, 0 to 255)"))
+    if facts.levels:
+        low, middle, high = _spread(facts.levels)
+        rows.append(("quality", f"{low} to {high}, median {middle} (of networks, 0 to 255)"))
     for config in facts.configs:
         base = f"base {config.base_width}x{config.base_height}"
         model = f", model {config.model_id}" if config.model_id else ""

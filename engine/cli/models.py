@@ -8,8 +8,12 @@ from rich.table import Table
 
 from auralink.engine.cli.terminal import Json, counted_bytes, note, out, print_json
 from auralink.engine.cli.values import known_name
+from auralink.models.codec_manifest import CodecEntry
+from auralink.models.codec_store import CodecStore
+from auralink.models.codec_verify import verify_codec
 from auralink.models.manifest import Entry
 from auralink.models.store import Store
+from auralink.models.verify import Verification
 from auralink.models.verify import verify as verify_entry
 
 app = typer.Typer(help="List and verify the networks.", no_args_is_help=True)
@@ -20,7 +24,7 @@ Names = Annotated[list[str] | None, typer.Argument(help="Default: every network.
 @app.command("list")
 def list_models(json: Json = False) -> None:
     """List the networks that come with this package."""
-    entries = Store.bundled().entries
+    entries = _entries()
     if json:
         print_json([_as_json(entry) for entry in entries])
         return
@@ -39,7 +43,7 @@ def verify(names: Names = None, json: Json = False) -> int:
 
     Exits 0 if every network is good, 1 if any is not.
     """
-    results = [(entry, verify_entry(entry)) for entry in _chosen(names or [])]
+    results = [(entry, _verify(entry)) for entry in _chosen(names or [])]
     if json:
         print_json(
             [
@@ -58,21 +62,29 @@ def verify(names: Names = None, json: Json = False) -> int:
     return 0 if good else 1
 
 
-def _chosen(names: list[str]) -> list[Entry]:
-    entries = Store.bundled().entries
+def _entries() -> tuple[Entry | CodecEntry, ...]:
+    return *Store.bundled().entries, *CodecStore.bundled().entries
+
+
+def _verify(entry: Entry | CodecEntry) -> Verification:
+    return verify_codec(entry) if isinstance(entry, CodecEntry) else verify_entry(entry)
+
+
+def _chosen(names: list[str]) -> list[Entry | CodecEntry]:
+    entries = _entries()
     for name in names:
         known_name("model", name, [entry.label for entry in entries])
     return [entry for entry in entries if not names or entry.label in names]
 
 
-def _as_json(entry: Entry) -> dict[str, object]:
+def _as_json(entry: Entry | CodecEntry) -> dict[str, object]:
+    files = (entry,) if isinstance(entry, Entry) else (entry.tables, *entry.graphs.values())
     return {
         "name": entry.name,
         "precision": entry.precision,
         "id": entry.id,
         "version": entry.version,
-        "file": entry.file,
-        "sha256": entry.sha256,
+        "files": {file.file: file.sha256 for file in files},
         "size_bytes": entry.size_bytes,
         "licence": entry.licence,
         "training_record": entry.training_record,

@@ -49,6 +49,7 @@ class StreamFacts:
     last_us: int = 0
     # AV1 base_q_idx, 0 (finest) to 255, of each unit whose header can be read.
     quantizers: list[int] = field(default_factory=list)
+    levels: list[int] = field(default_factory=list)  # quality of a learned codec, 0 to 255 (finest)
     _headers: HeaderReader = field(default_factory=HeaderReader, repr=False)
 
     @property
@@ -90,15 +91,19 @@ class StreamFacts:
     def _add_sections(self, item: FileUnit, size: int) -> None:
         unit, parity = item.unit, sum(map(len, _parity(item.packets)))
         assert unit is not None
-        config = len(unit.config.to_bytes()) if unit.config else 0
-        self.sections.payload += len(unit.payload)
+        # Each packet of a learned codec's key repeats the configuration.
+        config = len(unit.config.to_bytes()) * max(1, len(unit.parts)) if unit.config else 0
+        payload = len(unit.payload) + sum(map(len, unit.parts))
+        self.sections.payload += payload
         self.sections.configuration += config
         self.sections.parity += parity
-        self.sections.headers += size - parity - config - len(unit.payload)
+        self.sections.headers += size - parity - config - payload
         if unit.config and not _same_stream(self.configs, unit.config):
             self.configs.append(unit.config)
 
     def _add_quantizer(self, unit: Unit) -> None:
+        if unit.parts and len(unit.parts[0]) > 1:
+            self.levels.append(unit.parts[0][1])
         if not unit.payload or not self.configs or self.configs[-1].profile.base_codec != "av1":
             return
         with suppress(BitstreamError):
