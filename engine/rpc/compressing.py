@@ -69,7 +69,7 @@ class CompressCall:
                 await self._pending.put(None)
         finally:
             if self._key is not None:
-                await self._streams.close(self._key)
+                self._streams.close(self._key)
 
     async def _enter(self, tasks: asyncio.TaskGroup, request: pb.CompressFrameRequest) -> None:
         job = self._parse(request)

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 # An answer needs this share of what is left of a deadline, and this much at most, to travel.
 _MARGIN: Final = 0.1
 _MOST_MARGIN_S: Final = 0.02
+_CLOSING_S: Final = 5.0  # for encoders, when the server stops
 
 
 @dataclass(slots=True)
@@ -103,25 +104,32 @@ class Streams:
         self._parts.observer.frame_answered(job, response)
         return response, unit
 
-    async def close(self, key: StreamKey) -> None:
+    def close(self, key: StreamKey) -> None:
+        """Its encoder ends when it is done with its frame."""
         live = self._table.remove(key)
         if live is not None:
-            await self._end(live)
+            self._retire(live)
 
     def sweep(self) -> None:
         """Close what is idle; call it now and then."""
         for live in self._table.take_idle(self._clock()):
-            task = asyncio.create_task(self._end(live), name="rpc-close-idle")
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._retire(live)
 
     async def close_all(self) -> None:
+        """An encoder that hangs is left behind."""
         self._draining = True
-        lives = list(self._table.take_all())
-        for live in lives:
-            await self._end(live)
+        for live in self._table.take_all():
+            self._retire(live)
         if self._closing:
-            await asyncio.wait(self._closing)
+            _, hung = await asyncio.wait(self._closing, timeout=_CLOSING_S)
+            for task in hung:
+                log.error("an encoder hangs and was left behind")
+                task.cancel()
+
+    def _retire(self, live: Live) -> None:
+        task = asyncio.create_task(self._end(live), name="rpc-close-stream")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _open(self, key: StreamKey, now_s: float) -> Live:
         if self._draining:

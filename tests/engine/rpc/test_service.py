@@ -1,0 +1,472 @@
+"""The service as clients see it: stock stubs, a real server, real codecs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from auralink.bench.metrics import psnr, ssim
+from auralink.codecs.frame import Frame
+from auralink.engine.media.reader import Clip, ReadOptions
+from auralink.engine.rpc.failures import DETAILS_KEY
+from auralink.engine.rpc.framing import split
+from auralink.engine.rpc.parts import ModelFact
+from auralink.engine.rpc.settings import RpcSettings
+from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
+
+from ...codecs.pictures import moving
+from .conftest import Served
+from .frames import TINY_BYTES, Failing, Gated, Instant, each, luma, packed, picture, sound, tiny
+
+Serve = Callable[..., Awaitable[Served]]
+
+CLIPS = Path(__file__).parents[4] / "shared" / "data" / "video" / "test"
+
+
+async def decoded(
+    served: Served, data: list[bytes], media: int = pb.FRAME_TYPE_VIDEO
+) -> list[pb.DecompressResponse]:
+    requests = [
+        pb.DecompressRequest(
+            session_id="far", frame_number=number, frame_type=media, compressed_data=one
+        )
+        for number, one in enumerate(data)
+    ]
+    return [response async for response in served.stub.DecompressStream(each(requests))]
+
+
+async def refused(call: Awaitable[Any]) -> aio.AioRpcError:
+    with pytest.raises(aio.AioRpcError) as caught:
+        await call
+    return caught.value
+
+
+def details_of(error: aio.AioRpcError) -> pb.ErrorDetails:
+    trailing = dict(error.trailing_metadata() or ())
+    return pb.ErrorDetails.FromString(trailing[DETAILS_KEY])
+
+
+async def test_pictures_come_back_from_unary_calls(serve: Serve) -> None:
+    served = await serve()
+    frames = [moving(number) for number in range(8)]
+
+    answers = [
+        await served.stub.CompressFrame(picture(frame, number))
+        for number, frame in enumerate(frames, 1)
+    ]
+    shown = await decoded(served, [answer.compressed_data for answer in answers])
+
+    for frame, answer, response in zip(frames, answers, shown, strict=True):
+        assert answer.status == pb.STATUS_SUCCESS
+        assert answer.original_size_bytes == len(packed(frame))
+        assert answer.compressed_size_bytes == len(answer.compressed_data)
+        assert answer.actual_compression_ratio == pytest.approx(
+            1 - len(answer.compressed_data) / len(packed(frame))
+        )
+        assert answer.ai_metadata.model_type == "hybrid"
+        (only,) = response.frames
+        assert only.metadata.codec == "i420"
+        assert (only.metadata.width, only.metadata.height) == frame.size
+        assert abs(only.timestamp_us - frame.pts_us) <= 50
+        assert len(only.frame_data) == len(packed(frame))
+        assert psnr(frame.y, luma(only.frame_data, frame.size)) > 24
+
+
+async def test_a_stream_answers_every_frame_in_order(serve: Serve) -> None:
+    served = await serve()
+    frames = [moving(number) for number in range(20)]
+    requests = [picture(frame, number) for number, frame in enumerate(frames, 1)]
+
+    answers = [one async for one in served.stub.CompressStream(each(requests))]
+    shown = await decoded(served, [answer.compressed_data for answer in answers])
+
+    assert [answer.frame_number for answer in answers] == list(range(1, 21))
+    assert {answer.outcome for answer in answers} <= {pb.OUTCOME_CODED, pb.OUTCOME_SKIPPED}
+    assert sum(len(response.frames) for response in shown) == 20
+    assert not any(response.need_key for response in shown)
+    assert served.server.streams.count == 0  # its encoder ended with the call
+
+
+async def test_conservative_measures_each_frame_and_others_key_units_only(serve: Serve) -> None:
+    served = await serve()
+    frames = [moving(number) for number in range(4)]
+
+    for mode, session, expected in (
+        (pb.MODE_CONSERVATIVE, "all", [True] * 4),
+        (pb.MODE_ADAPTIVE, "keys", [True, False, False, False]),
+    ):
+        requests = [
+            picture(frame, number, mode=mode, session_id=session)
+            for number, frame in enumerate(frames, 1)
+        ]
+        answers = [one async for one in served.stub.CompressStream(each(requests))]
+        shown = await decoded(served, [answer.compressed_data for answer in answers])
+
+        assert [one.ai_metadata.HasField("ssim") for one in answers] == expected
+        for frame, answer, response in zip(frames, answers, shown, strict=True):
+            if answer.ai_metadata.HasField("psnr_db"):
+                there = luma(response.frames[0].frame_data, frame.size)
+                assert answer.ai_metadata.psnr_db == pytest.approx(psnr(frame.y, there), abs=0.01)
+
+
+async def test_sound_comes_back(serve: Serve) -> None:
+    served = await serve()
+    time_s = np.arange(960 * 25) / 48_000
+    wave = (9_000 * np.sin(2 * np.pi * 300 * time_s)).astype(np.int16)
+    blocks = wave.reshape(25, 960)
+
+    requests = [sound(number, block) for number, block in enumerate(blocks, 1)]
+    answers = [one async for one in served.stub.CompressStream(each(requests))]
+    data = [answer.compressed_data for answer in answers]
+    shown = await decoded(served, data, pb.FRAME_TYPE_AUDIO)
+
+    assert {answer.ai_metadata.model_type for answer in answers} == {"opus"}
+    assert sum(map(len, data)) < wave.nbytes / 10
+    out = np.concatenate([np.frombuffer(one.frames[0].frame_data, "<i2") for one in shown])
+    assert [one.frames[0].timestamp_us for one in shown] == [n * 20_000 for n in range(1, 26)]
+    # The codec delays by 6.5 ms, give or take the phase of its high-pass filter.
+    alike = [np.corrcoef(wave[4800:-400], out[4800 + lag : -400 + lag])[0, 1] for lag in range(400)]
+    assert max(alike) > 0.98
+
+
+async def test_a_screen_is_a_stream_of_its_own(serve: Serve) -> None:
+    served = await serve()
+    camera, screen = moving(0), moving(9)
+
+    one = await served.stub.CompressFrame(picture(camera, 1))
+    other = await served.stub.CompressFrame(picture(screen, 1, frame_type=pb.FRAME_TYPE_SCREEN))
+
+    for frame, answer in ((camera, one), (screen, other)):
+        (response,) = await decoded(served, [answer.compressed_data])
+        assert psnr(frame.y, luma(response.frames[0].frame_data, frame.size)) > 24
+    assert served.server.streams.count == 2
+    assert served.server.streams.sessions == 1
+
+
+async def test_off_gives_back_what_came(serve: Serve) -> None:
+    served = await serve()
+    request = picture(moving(0), 1)
+    request.ClearField("mode")
+
+    answer = await served.stub.CompressFrame(request)
+
+    assert answer.compressed_data == request.frame_data
+    assert answer.outcome == pb.OUTCOME_PASSED
+    assert answer.actual_compression_ratio == 0
+
+
+async def test_a_time_that_does_not_rise_is_an_outcome(serve: Serve) -> None:
+    served = await serve()
+    await served.stub.CompressFrame(picture(moving(3), 1))
+
+    answer = await served.stub.CompressFrame(picture(moving(3), 2))
+
+    assert answer.status == pb.STATUS_ERROR
+    assert answer.outcome == pb.OUTCOME_DROPPED_TIME
+    assert "timestamp_us" in answer.error_message
+
+
+async def test_a_key_is_given_when_asked_for(serve: Serve) -> None:
+    served = await serve()
+    await served.stub.CompressFrame(picture(moving(0), 1))
+
+    answer = await served.stub.CompressFrame(picture(moving(1), 2, metadata={"is_keyframe": True}))
+
+    assert answer.ai_metadata.custom_hints["key"] == 1
+    (alone,) = await decoded(served, [answer.compressed_data])
+    assert len(alone.frames) == 1
+
+
+async def test_a_repeated_frame_is_refused_and_harms_nothing(serve: Serve) -> None:
+    served = await serve()
+    await served.stub.CompressFrame(picture(moving(0), 7))
+
+    again = await refused(served.stub.CompressFrame(picture(moving(0), 7)))
+    await served.stub.CompressFrame(picture(moving(1), 3_000))
+    old = await refused(served.stub.CompressFrame(picture(moving(2), 8)))
+
+    assert again.code() is grpc.StatusCode.ALREADY_EXISTS
+    assert old.code() is grpc.StatusCode.OUT_OF_RANGE
+
+
+async def test_a_wrong_field_is_named_for_programs(serve: Serve) -> None:
+    served = await serve()
+
+    error = await refused(served.stub.CompressFrame(tiny(1, metadata={"width": 17})))
+
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert details_of(error).metadata["field"] == "frame_data"
+    assert details_of(error).code == pb.ERROR_INVALID_INPUT
+    assert served.server.streams.count == 0
+
+
+async def test_a_stream_ends_at_a_wrong_field(serve: Serve) -> None:
+    served = await serve(open_stream=Instant)
+    call = served.stub.CompressStream(each([tiny(1), tiny(2, frame_data=b"x")]))
+
+    with pytest.raises(aio.AioRpcError) as caught:
+        [answer async for answer in call]
+
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert details_of(caught.value).metadata["field"] == "frame_data"
+
+
+async def test_a_stream_is_for_one_participant(serve: Serve) -> None:
+    served = await serve(open_stream=Instant)
+    call = served.stub.CompressStream(each([tiny(1), tiny(2, participant_id="bob")]))
+
+    with pytest.raises(aio.AioRpcError) as caught:
+        [answer async for answer in call]
+
+    assert details_of(caught.value).metadata["field"] == "session_id"
+
+
+async def test_an_encoder_that_fails_is_a_fallback_and_no_error(serve: Serve) -> None:
+    served = await serve(open_stream=Failing)
+
+    answer = await served.stub.CompressFrame(tiny(1))
+
+    assert answer.status == pb.STATUS_FALLBACK
+    assert answer.fallback_used
+    assert answer.fallback_reason == "failed: the library refused"
+    assert not answer.compressed_data
+
+
+async def test_the_answer_comes_within_the_frames_limit(serve: Serve) -> None:
+    encoder = Gated()
+    served = await serve(open_stream=lambda media: encoder)
+
+    late = await served.stub.CompressFrame(tiny(1, max_latency_ms=20))
+    encoder.gate.release(2)
+    next_one = await served.stub.CompressFrame(tiny(2))
+
+    assert late.status == pb.STATUS_FALLBACK
+    assert late.fallback_reason.startswith("late")
+    assert [int.from_bytes(one[:4]) for one in split(next_one.compressed_data)] == [1, 2]
+    assert next_one.compressed_size_bytes < len(next_one.compressed_data)
+
+
+async def test_the_answer_comes_before_the_calls_deadline(serve: Serve) -> None:
+    encoder = Gated()
+    served = await serve(open_stream=lambda media: encoder)
+
+    answer = await served.stub.CompressFrame(tiny(1), timeout=0.5)
+
+    assert answer.status == pb.STATUS_FALLBACK
+    encoder.gate.release()
+
+
+async def test_live_frames_of_a_stream_are_answered_while_one_hangs(serve: Serve) -> None:
+    encoder = Gated()
+    served = await serve(open_stream=lambda media: encoder)
+    requests = [tiny(number, max_latency_ms=20) for number in range(1, 9)]
+
+    answers = [one async for one in served.stub.CompressStream(each(requests))]
+
+    encoder.gate.release(2)
+    assert [one.frame_number for one in answers] == list(range(1, 9))
+    assert {one.status for one in answers} == {pb.STATUS_FALLBACK}
+
+
+async def test_frames_of_a_file_wait_for_their_turn(serve: Serve) -> None:
+    served = await serve(open_stream=Instant)
+    requests = [tiny(number) for number in range(1, 151)]
+
+    answers = [one async for one in served.stub.CompressStream(each(requests))]
+
+    assert {one.status for one in answers} == {pb.STATUS_SUCCESS}
+    assert len(answers) == 150
+
+
+async def test_damaged_units_are_told_and_the_call_goes_on(serve: Serve) -> None:
+    served = await serve()
+    frames = [moving(number) for number in range(3)]
+    requests = [picture(frame, number) for number, frame in enumerate(frames, 1)]
+    first, second, third = [
+        one.compressed_data async for one in served.stub.CompressStream(each(requests))
+    ]
+
+    shown = await decoded(served, [first, b"\xff" * 40, b"\x05ab", second, third])
+
+    assert [bool(one.frames) for one in shown] == [True, False, False, True, True]
+    assert [one.status for one in shown][1:3] == [pb.STATUS_ERROR] * 2
+    assert all(one.error_message for one in shown[1:3])
+
+
+async def test_a_stream_that_starts_in_the_middle_asks_for_a_key(serve: Serve) -> None:
+    served = await serve()
+    requests = [picture(moving(number), number + 1) for number in range(3)]
+    data = [one.compressed_data async for one in served.stub.CompressStream(each(requests))]
+
+    (response,) = await decoded(served, data[1:2])
+
+    assert not response.frames
+    assert response.need_key
+
+
+async def test_a_picture_larger_than_a_response_is_refused_unseen(serve: Serve) -> None:
+    served = await serve()
+    (answer,) = [
+        one async for one in served.stub.CompressStream(each([picture(moving(0, (320, 240)), 1)]))
+    ]
+    small = await serve(RpcSettings(max_message_bytes=100_000))
+
+    (response,) = await decoded(small, [answer.compressed_data])
+
+    assert response.status == pb.STATUS_ERROR
+    assert "320x240" in response.error_message
+
+
+async def test_the_link_is_analysed_from_its_samples(serve: Serve) -> None:
+    served = await serve()
+    samples = [
+        pb.NetworkSample(timestamp_us=second * 10**6, bandwidth_kbps=2_000, rtt_ms=40)
+        for second in range(200)  # as many as are taken off the event loop
+    ]
+
+    response = await served.stub.AnalyzeNetworkConditions(
+        pb.NetworkAnalysisRequest(session_id="call-1", samples=samples)
+    )
+
+    assert response.available_bandwidth_kbps == 2_000
+    assert response.quality == pb.NETWORK_FAIR
+    assert response.network_stability_score == 1
+    assert "1800 kbit/s" in response.recommendation
+
+
+async def test_hints_grow_with_what_was_coded(serve: Serve) -> None:
+    served = await serve()
+    wish = pb.CompressionHintRequest(
+        session_id="call-1",
+        metadata=pb.FrameMetadata(width=176, height=144),
+        mode=pb.MODE_ADAPTIVE,
+    )
+
+    before = await served.stub.GetCompressionHints(wish)
+    for number in range(3):
+        await served.stub.CompressFrame(picture(moving(number), number + 1))
+    after = await served.stub.GetCompressionHints(wish)
+
+    assert before.confidence_score == 0
+    assert after.hints["samples"] == 3
+    assert after.confidence_score > 0
+    assert served.server.streams.sessions == 1  # asking for hints makes none
+
+
+async def test_health_tells_what_is(serve: Serve) -> None:
+    served = await serve()
+    await served.stub.CompressFrame(picture(moving(0), 1))
+
+    response = await served.stub.HealthCheck(pb.HealthCheckRequest())
+
+    assert response.status == pb.HEALTH_HEALTHY
+    assert response.version == "9.8.7"
+    assert response.resources.active_sessions == 1
+    assert response.resources.total_frames_processed == 1
+    assert response.resources.memory_percent > 0
+    assert response.model_status.loaded
+    assert response.model_status.avg_inference_ms > 0
+
+
+async def test_health_without_a_model_is_degraded(serve: Serve) -> None:
+    absent = ModelFact(name="restore-s", version="", loaded=False)
+    served = await serve(model=lambda: absent)
+
+    response = await served.stub.HealthCheck(pb.HealthCheckRequest())
+
+    assert response.status == pb.HEALTH_DEGRADED
+
+
+async def test_health_of_a_service_that_is_not_here_is_not_found(serve: Serve) -> None:
+    served = await serve()
+
+    error = await refused(served.stub.HealthCheck(pb.HealthCheckRequest(service_name="x.Y")))
+
+    assert error.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_standard_health_follows_the_life_of_the_server(serve: Serve) -> None:
+    served = await serve()
+    stub: Any = health_pb2_grpc.HealthStub(served.channel)
+    name = "auralink.aic.v1.AICCompressionService"
+    watch = stub.Watch(health_pb2.HealthCheckRequest(service=name))
+
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+    await served.server.drain()
+    assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+    response = await stub.Check(health_pb2.HealthCheckRequest())
+    assert response.status == health_pb2.HealthCheckResponse.NOT_SERVING
+    unknown = await refused(stub.Check(health_pb2.HealthCheckRequest(service="x.Y")))
+    assert unknown.code() is grpc.StatusCode.NOT_FOUND
+    new = await refused(served.stub.CompressFrame(tiny(1)))
+    assert new.code() is grpc.StatusCode.FAILED_PRECONDITION
+    watch.cancel()
+
+
+async def test_calls_in_progress_outlive_the_start_of_a_stop(serve: Serve) -> None:
+    encoder = Gated()
+    served = await serve(open_stream=lambda media: encoder)
+    call = asyncio.ensure_future(served.stub.CompressFrame(tiny(1)))
+    await asyncio.to_thread(encoder.begun.acquire)
+
+    stopping = asyncio.create_task(served.server.stop())
+    encoder.gate.release()
+
+    assert (await call).status == pb.STATUS_SUCCESS
+    await stopping
+    assert encoder.closed
+
+
+async def test_reflection_describes_the_service(serve: Serve) -> None:
+    served = await serve()
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(served.channel)
+    question = reflection_pb2.ServerReflectionRequest(list_services="")
+
+    (answer,) = [one async for one in stub.ServerReflectionInfo(each([question]))]
+
+    names = {service.name for service in answer.list_services_response.service}
+    assert "auralink.aic.v1.AICCompressionService" in names
+    assert "grpc.health.v1.Health" in names
+
+
+@pytest.mark.skipif(not CLIPS.is_dir(), reason="the test kit's clips are not here")
+async def test_a_real_clip_is_as_good_as_its_measured_quality_and_far_smaller(
+    serve: Serve,
+) -> None:
+    served = await serve()
+    frames = clip(CLIPS / "akiyo_352x288.mkv", 24)
+    requests = [
+        picture(frame, number, mode=pb.MODE_CONSERVATIVE) for number, frame in enumerate(frames, 1)
+    ]
+
+    answers = [one async for one in served.stub.CompressStream(each(requests))]
+    shown = await decoded(served, [one.compressed_data for one in answers])
+
+    raw, sent = sum(one.original_size_bytes for one in answers), 0
+    for frame, answer, response in zip(frames, answers, shown, strict=True):
+        sent += len(answer.compressed_data)
+        assert answer.status == pb.STATUS_SUCCESS
+        for one in response.frames:
+            there = luma(one.frame_data, frame.size) if not one.repeated else None
+            if there is not None:
+                assert psnr(frame.y, there) > 30
+                assert ssim(frame.y, there) > 0.9
+    assert sum(len(response.frames) for response in shown) == 24
+    assert sent < raw / 100
+
+
+def clip(path: Path, count: int) -> list[Frame]:
+    with Clip(str(path), ReadOptions(frames=count)) as source:
+        return list(source)
+
+
+def test_the_tiny_request_is_as_large_as_it_says() -> None:
+    assert len(tiny(1).frame_data) == TINY_BYTES
