@@ -12,7 +12,18 @@ import typer
 from typer.exceptions import Abort, Exit, TyperException
 
 from auralink.codecs.errors import AuraLinkError, EncoderError, UnsupportedError
-from auralink.engine.cli import bench, checks, decode, demo, encode, info, models, relay, worker
+from auralink.engine.cli import (
+    bench,
+    checks,
+    decode,
+    demo,
+    encode,
+    info,
+    migrate,
+    models,
+    relay,
+    worker,
+)
 from auralink.engine.cli.terminal import print_error, print_json
 
 BAD_INPUT: Final = 2
@@ -34,6 +45,7 @@ app.command("info")(info.info)
 app.command("relay")(relay.relay)
 app.command("join")(relay.join)
 app.command("worker")(worker.worker)
+app.command("migrate")(migrate.migrate)
 app.command("bench", context_settings=bench.PASS_ON)(bench.bench)
 app.add_typer(models.app, name="models")
 app.command("doctor")(checks.doctor)

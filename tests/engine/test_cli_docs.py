@@ -23,7 +23,7 @@ def option_names(command: Any) -> set[str]:
     return {name for name in names if name.startswith("--")} - {"--json", "--help"}
 
 
-@pytest.mark.parametrize("name", ["encode", "decode", "info", "demo", "relay", "join", "worker"])
+@pytest.mark.parametrize("name", ["encode", "decode", "info", "demo", "relay", "join", "worker", "migrate"])
 def test_the_cli_page_lists_every_option_and_no_other(name: str) -> None:
     page = (ROOT / "docs" / "cli.md").read_text("utf-8")
     section = next(text for text in page.split("\n## ") if text.startswith(f"auralink {name}"))
