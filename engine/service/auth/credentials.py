@@ -5,11 +5,11 @@ from typing import Final, final
 
 from auralink.engine.service.auth.api_keys import PREFIX, KeyRing
 from auralink.engine.service.auth.principal import Principal, Role
-from auralink.engine.service.auth.tokens import DEFAULT_TENANT, TokenVerifier
+from auralink.engine.service.auth.tokens import TokenVerifier
 from auralink.engine.service.errors import Unauthenticated
 
 # What everybody is where the operator switched authentication off (loopback only).
-ANYBODY: Final = Principal(subject="anybody", tenant=DEFAULT_TENANT, role=Role.ADMIN)
+ANYBODY: Final = Principal(subject="anybody", tenant="anybody", role=Role.ADMIN)
 
 
 @final

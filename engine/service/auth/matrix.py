@@ -18,7 +18,6 @@ class Owned(enum.Enum):
 
     BY_NOBODY = "nobody"  # facts about the engine itself
     BY_TENANT = "tenant"
-    BY_SUBJECT = "subject"  # of that tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +29,6 @@ class Rule:
 
     role: Role | None
     owned: Owned = Owned.BY_NOBODY
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """Of one thing.  ``subject`` matters where things belong to a subject."""
-
-    tenant: str
-    subject: str = ""
 
 
 Matrix: TypeAlias = Mapping[str, Rule]
@@ -69,21 +60,15 @@ def check_role(rule: Rule, principal: Principal) -> None:
         )
 
 
-def owns(rule: Rule, principal: Principal, owner: Owner) -> bool:
-    if rule.owned is Owned.BY_NOBODY or principal.role is Role.ADMIN:
-        return True
-    if principal.tenant != owner.tenant:
-        return False
-    return rule.owned is Owned.BY_TENANT or principal.subject == owner.subject
-
-
-def check_owner(rule: Rule, principal: Principal, owner: Owner, what: str) -> None:
+def check_owner(rule: Rule, principal: Principal, tenant: str, what: str) -> None:
     """
     Args:
+        tenant: whose thing it is.
         what: names the thing as the caller named it.
 
     Raises:
         NotFound: it is somebody else's; who may not see a thing must not learn that it exists.
     """
-    if not owns(rule, principal, owner):
+    everybodys = rule.owned is Owned.BY_NOBODY or principal.role is Role.ADMIN
+    if not everybodys and principal.tenant != tenant:
         raise NotFound(f"no such {what}")

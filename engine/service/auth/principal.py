@@ -29,7 +29,8 @@ class Principal:
     """
     Attributes:
         subject: who; unique in the tenant.
-        tenant: whose things they are; an admin sees those of all tenants.
+        tenant: whose things they are: a team, or (where no other is named) the subject itself.  An
+            admin sees those of all tenants.
     """
 
     subject: str

@@ -31,7 +31,6 @@ Algorithm: TypeAlias = Literal["HS256", "RS256", "EdDSA"]
 REQUIRED: Final = ("sub", "iss", "aud", "exp")
 MIN_SECRET_BYTES: Final = 32  # RFC 7518, 3.2: a key as long as the hash
 _MIN_RSA_BITS: Final = 2048
-DEFAULT_TENANT: Final = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +115,9 @@ class TokenVerifier:
             role = Role.named(text(claims, "role")) if "role" in claims else Role.VIEWER
         except KeyError:
             raise Unauthenticated from None
-        tenant = text(claims, "tenant") if "tenant" in claims else DEFAULT_TENANT
-        return Principal(subject=text(claims, "sub"), tenant=tenant, role=role)
+        subject = text(claims, "sub")
+        tenant = text(claims, "tenant") if "tenant" in claims else subject
+        return Principal(subject=subject, tenant=tenant, role=role)
 
     def _chosen(self, kid: object) -> VerificationKey:
         if kid is None and len(self._keys) == 1:

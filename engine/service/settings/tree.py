@@ -96,7 +96,7 @@ class ApiKey(Section):
     name: str = Field(pattern=r"^[a-z0-9]{4,32}$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     subject: str = Field(min_length=1, max_length=128)
-    tenant: str = Field(default="default", min_length=1, max_length=128)
+    tenant: str = Field(default="", max_length=128, description="empty: the subject")
     role: RoleName = "viewer"
 
 
