@@ -3,9 +3,8 @@ time to do without the model.
 
 ::
 
-    free_in of the workers + work queued ahead
-    ------------------------------------------ + own cost (upper) + way there and back  <=  deadline
-              workers that answer
+    worker that is free first, after the work ahead was given out
+        + own cost (upper) + way there and back  <=  deadline
 
 Work ahead counts by its mean, the frame itself by its upper estimate: errors of many means cancel.
 
@@ -21,6 +20,7 @@ nothing is measured that could bring it down.  Therefore a model that has not ru
 one frame through, whatever is predicted, and another one at once if that was quick.
 """
 
+import heapq
 import math
 from dataclasses import dataclass
 from typing import Final, final
@@ -36,6 +36,7 @@ _TRY_US: Final = 250_000
 _TRY_BESIDE_AUDIO_US: Final = 5_000_000
 _AUDIO_FLOWS_US: Final = 500_000  # since its last block: 25 of them
 _AUDIO_MEMORY_US: Final = 200_000  # over which its load is averaged
+_PIECES: Final = 256
 _BURST: Final = 4.0  # k^2 / 4 with four deviations: one block in tens of thousands
 
 
@@ -83,9 +84,7 @@ class Admission:
         ahead_us = max(0.0, self._queues.of(request.media).ahead_us(entry) - replaces)
         if request.media is Media.VIDEO:
             ahead_us += self._queues.audio.work_us
-        start_us = free_in[0]
-        if ahead_us:
-            start_us = max(start_us, (sum(free_in) + ahead_us) / len(free_in))
+        start_us = _start(free_in, ahead_us, cost.mean_us)
         finish_us = now_us + start_us + cost.upper_us + self._overhead_us
         return finish_us <= request.deadline_us and self.leaves_room(request, cost, now_us)
 
@@ -141,3 +140,15 @@ class Admission:
 
     def _audio_flows(self, now_us: int) -> bool:
         return self._audio_us is not None and now_us - self._audio_us < _AUDIO_FLOWS_US
+
+
+def _start(free_in: list[float], ahead_us: float, piece_us: float) -> float:
+    """When the worker that is free first begins with what comes after the work ahead.
+
+    Each piece of that work goes to the worker that is free first (list scheduling); pieces count as
+    large as the frame in question, which most of them are.
+    """
+    pieces = min(math.ceil(ahead_us / max(piece_us, 1.0)), _PIECES)
+    for _ in range(pieces):  # a sorted list is a heap
+        heapq.heapreplace(free_in, free_in[0] + ahead_us / pieces)
+    return free_in[0]

@@ -116,6 +116,7 @@ class Dispatch(Generic[P, R]):
         self._deadlines: list[tuple[int, int]] = []
         self._actions: list[Action[P, R]] = []
         self._closing = False
+        self._handover_us: int | None = None  # when a worker is nearly done
 
     @property
     def due_us(self) -> int | None:
@@ -123,9 +124,12 @@ class Dispatch(Generic[P, R]):
         while self._deadlines and not self._is_open(self._deadlines[0][1]):
             heapq.heappop(self._deadlines)
         due = [self._deadlines[0][0]] if self._deadlines else []
+        if self._handover_us is not None:
+            due.append(self._handover_us)
         for model, breaker in self._breakers.items():
-            if model not in self._probing and breaker.due_us is not None:
-                due.append(breaker.due_us)
+            waits = not self._closing and model not in self._probing
+            if waits and (due_us := breaker.due_us) is not None:
+                due.append(due_us)
         return min(due, default=None)
 
     @property
@@ -254,6 +258,7 @@ class Dispatch(Generic[P, R]):
             number, late = self._schedule.next(now_us)
             self._pass_on(late)
             if number is None:
+                self._handover_us = self._schedule.next_us(now_us)
                 return
             request = self._waiting.pop(number)
             call = self.breaker(request.model).admit(now_us)

@@ -8,14 +8,19 @@
 A lane stands for a worker.  Who really runs what is the backend's choice; as both take the worker
 that is free first, the difference does not matter.
 
+The second job is handed over when the first is nearly done and not before: early enough that the
+worker need not wait for it, late enough that a better one may still come.
+
 A worker that takes far longer than its model ever did is overdue and counted out until it answers:
 frames are refused at once instead of waiting behind one that may never come back.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Final, final
 
 PER_WORKER: Final = 2  # one that runs, one that waits so that the worker need not
+_HANDOVER_US: Final = 2_000  # twice the way to a worker on a busy event loop
 _OVERDUE: Final = 2.0  # times the expected time,
 _OVERDUE_US: Final = 5_000  # and never less than this on top: threads are not scheduled at once
 _NEARLY_DONE: Final = 0.1  # of the mean is left of a job that runs longer than it
@@ -46,6 +51,14 @@ class _Lane:
             return False
         return now_us - self.since_us > _OVERDUE * self.jobs[0].upper_us + _OVERDUE_US
 
+    def takes(self, now_us: int) -> bool:
+        """Whether it can be given a job now."""
+        if not self.jobs:
+            return True
+        if len(self.jobs) >= PER_WORKER or self.overdue(now_us):
+            return False
+        return self.left_us(now_us) <= _HANDOVER_US
+
 
 @final
 class Lanes:
@@ -67,6 +80,15 @@ class Lanes:
         """Until the worker that `put` would take is free; None: none takes another job."""
         lane = self._best(now_us)
         return None if lane is None else lane.left_us(now_us)
+
+    def next_us(self, now_us: int) -> int | None:
+        """When another worker will take a job, if nothing comes back before; None: unknown."""
+        soon = [
+            now_us + max(0.0, lane.left_us(now_us) - _HANDOVER_US)
+            for lane in self._lanes
+            if len(lane.jobs) < PER_WORKER and not lane.overdue(now_us)
+        ]
+        return math.ceil(min(soon)) if soon else None
 
     def put(self, number: int, *, mean_us: float, upper_us: float, now_us: int) -> None:
         """Give a job to the worker that is free first.  `open_in` must not be None."""
@@ -93,7 +115,5 @@ class Lanes:
             lane.since_us = now_us
 
     def _best(self, now_us: int) -> _Lane | None:
-        usable = (
-            lane for lane in self._lanes if len(lane.jobs) < PER_WORKER and not lane.overdue(now_us)
-        )
+        usable = (lane for lane in self._lanes if lane.takes(now_us))
         return min(usable, key=lambda lane: lane.left_us(now_us), default=None)

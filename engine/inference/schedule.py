@@ -145,6 +145,13 @@ class Schedule:
                 return entry.number, late
         return None, late
 
+    def next_us(self, now_us: int) -> int | None:
+        """When to ask `next` again, if nothing else happens before; None: no need to."""
+        if not (len(self._queues.audio) or len(self._queues.video)):
+            return None
+        at_us = self._lanes.next_us(now_us)
+        return None if at_us is None or at_us <= now_us else at_us
+
     def withdraw(self, number: int) -> None:
         """A waiting frame got its answer elsewhere."""
         waiting = self._frames[number]

@@ -171,6 +171,15 @@ def test_the_next_one_runs_from_when_the_first_came_back() -> None:
     assert lanes.running_us(2, 1_000) == 100
 
 
+def test_the_second_job_is_handed_over_when_the_first_is_nearly_done() -> None:
+    lanes = Lanes(1)
+    lanes.put(1, mean_us=8_000, upper_us=9_000, now_us=0)
+
+    assert lanes.open_in(5_999) is None
+    assert lanes.next_us(3_000) == 6_000
+    assert lanes.open_in(6_000) == 2_000
+
+
 def test_a_worker_that_is_overdue_is_counted_out_until_it_answers() -> None:
     lanes = Lanes(2)
     lanes.put(1, mean_us=1_000, upper_us=1_200, now_us=0)
