@@ -6,17 +6,20 @@ import importlib.metadata
 import os
 import signal
 import time
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from auralink.codecs.video.options import EncoderOptions
-from auralink.codecs.video.profiles import DEFAULT_PROFILE, PROFILES, open_decoder
+from auralink.codecs.video.profiles import DEFAULT_PROFILE, PROFILES
 from auralink.engine.cli import values
-from auralink.engine.cli.networks import open_networks
 from auralink.engine.cli.terminal import Json, note, print_json
+from auralink.engine.cli.workers import worker_pool
+from auralink.engine.inference.base import decoder_at
 from auralink.engine.relay.access import from_environment
 from auralink.engine.relay.job import Place, RelayJob, RelaySettings, Role
+from auralink.engine.relay.opening import encoders_at
 from auralink.engine.relay.options import RelayOptions
 from auralink.engine.relay.status import line, status
 from auralink.engine.room import compat
@@ -158,15 +161,17 @@ def _run(
 ) -> None:
     if addresses:
         compat.use_addresses(addresses)
-    job = RelayJob(
-        settings,
-        version=importlib.metadata.version("auralink-aic"),
-        clock=time.monotonic,
-        told=note,
-        decoder=lambda: open_decoder(open_networks()),
-    )
-    with contextlib.suppress(KeyboardInterrupt):
-        _loop()(_until_asked(job, seconds, quiet=json))
+    with worker_pool() as pool:
+        job = RelayJob(
+            settings,
+            version=importlib.metadata.version("auralink-aic"),
+            clock=time.monotonic,
+            told=note,
+            encoder=encoders_at(pool),
+            decoder=partial(decoder_at, pool),
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            _loop()(_until_asked(job, seconds, quiet=json))
     if json:
         print_json(status(job))
     else:

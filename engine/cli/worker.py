@@ -7,16 +7,16 @@ import importlib.metadata
 import os
 import signal
 import uuid
+from functools import partial
 from typing import Annotated
 
 import typer
 from livekit.protocol import agent
 
-from auralink.codecs.video.profiles import DEFAULT_PROFILE, PROFILES, open_decoder
+from auralink.codecs.video.profiles import DEFAULT_PROFILE, PROFILES
 from auralink.engine.agent.plan import Plan
 from auralink.engine.agent.worker import Worker
 from auralink.engine.cli import loop, values
-from auralink.engine.cli.networks import open_networks
 from auralink.engine.cli.relay import (
     Address,
     AudioRate,
@@ -28,12 +28,15 @@ from auralink.engine.cli.relay import (
     Url,
 )
 from auralink.engine.cli.terminal import Json, note, print_json
+from auralink.engine.cli.workers import worker_pool
 from auralink.engine.cpu import CpuShare
+from auralink.engine.inference.base import decoder_at
+from auralink.engine.inference.pool import WorkerPool
 from auralink.engine.relay.access import from_environment
 from auralink.engine.relay.job import Role
 from auralink.engine.relay.job_events import EventKind
 from auralink.engine.relay.jobs import Jobs
-from auralink.engine.relay.opening import Clocks, relay_opener
+from auralink.engine.relay.opening import Clocks, encoders_at, relay_opener
 from auralink.engine.relay.request import RelayRequest
 from auralink.engine.room import compat
 
@@ -108,16 +111,24 @@ def worker(
     if address:
         compat.use_addresses(address)
     plan = Plan(access=near, far=far, defaults=defaults, name=name)
-    loop.run(_work(plan, agent_name, kind, most=jobs, drain_s=drain, json=json))
+    with worker_pool() as pool:
+        loop.run(_work(plan, agent_name, kind, pool, most=jobs, drain_s=drain, json=json))
 
 
 async def _work(
-    plan: Plan, agent_name: str, kind: JobKind, *, most: int, drain_s: float, json: bool
+    plan: Plan,
+    agent_name: str,
+    kind: JobKind,
+    pool: WorkerPool,
+    *,
+    most: int,
+    drain_s: float,
+    json: bool,
 ) -> None:
     version = importlib.metadata.version("auralink-aic")
     clocks = Clocks()
     opener = relay_opener(
-        version=version, clocks=clocks, decoder=lambda: open_decoder(open_networks())
+        version=version, clocks=clocks, encoder=encoders_at(pool), decoder=partial(decoder_at, pool)
     )
     async with Jobs(
         opener,

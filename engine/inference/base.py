@@ -1,16 +1,35 @@
-"""Base encoders in worker processes, for the profiles that want their native code kept apart."""
+"""Native codecs at workers, for the profiles that want them kept apart.
+
+One worker to itself for a file that is coded; a seat in a pool for a call, where many streams share
+few workers and what takes longer than a second is a hang.
+"""
 
 from functools import partial
 from typing import Final
 
 from auralink.codecs.base.protocol import BaseEncoder
-from auralink.codecs.video.base_session import BaseSettings
-from auralink.codecs.video.profiles import open_base
-from auralink.engine.inference.remote import RemoteEncoder
+from auralink.codecs.video.base_session import BaseSettings, Clock, OpenBase
+from auralink.codecs.video.options import EncoderOptions
+from auralink.codecs.video.profiles import (
+    LEARNED_PROFILES,
+    open_base,
+    open_decoder,
+    open_encoder,
+)
+from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
+from auralink.engine.inference.hosts import Host
+from auralink.engine.inference.remote import (
+    RemoteEncoder,
+    RemoteVideoDecoder,
+    RemoteVideoEncoder,
+)
+from auralink.models.codec_runtime import open_codec
 
 _DEADLINE_S: Final = 1.0
 # A key of the largest picture at the slowest preset takes this long per megapixel.
 _S_PER_MEGAPIXEL: Final = 3.0
+_LIVE_S: Final = 0.9  # with the kill it is over within a second
+_LIVE_START_S: Final = 5.0  # to build a codec at a worker that is up, or to wait for one
 
 
 def open_remote_base(size: tuple[int, int], settings: BaseSettings) -> BaseEncoder:
@@ -25,3 +44,39 @@ def open_remote_base(size: tuple[int, int], settings: BaseSettings) -> BaseEncod
         partial(open_base, size, settings),
         deadline_s=_DEADLINE_S + _S_PER_MEGAPIXEL * megapixels,
     )
+
+
+def encoder_at(
+    host: Host, profile: str, *, fps: float, options: EncoderOptions, clock: Clock
+) -> VideoEncoder:
+    """An encoder for a call.  What computes runs at a host's worker: all of a learned profile, the
+    base encoder of the others, whose rate control outlives the worker.
+
+    Raises:
+        UnsupportedError: no such profile, or this machine lacks what it needs.
+        EncoderError: there is no worker just now.
+    """
+    if profile in LEARNED_PROFILES:
+        make = partial(open_encoder, profile, fps=fps, options=options, neural=open_codec)
+        return RemoteVideoEncoder(make, host=host, deadline_s=_LIVE_S, start_s=_LIVE_START_S)
+    return open_encoder(profile, fps=fps, options=options, base=base_at(host), clock=clock)
+
+
+def base_at(host: Host) -> OpenBase:
+    """Base encoders of calls, at a host's workers."""
+
+    def open_at_worker(size: tuple[int, int], settings: BaseSettings) -> BaseEncoder:
+        return RemoteEncoder(
+            partial(open_base, size, settings),
+            host=host,
+            deadline_s=_LIVE_S,
+            start_s=_LIVE_START_S,
+        )
+
+    return open_at_worker
+
+
+def decoder_at(host: Host) -> VideoDecoder:
+    """A decoder for a call, with its networks, at a host's worker."""
+    make = partial(open_decoder, neural=open_codec)
+    return RemoteVideoDecoder(make, host=host, deadline_s=_LIVE_S, start_s=_LIVE_START_S)

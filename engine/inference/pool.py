@@ -20,7 +20,9 @@ import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, final
+from typing import Final, Self, final
+
+import psutil
 
 from auralink.engine.inference.backoff import MOST_S, Backoff
 from auralink.engine.inference.hosts import DEADLINE_S, Seat
@@ -52,9 +54,15 @@ class PoolSettings:
 
     workers: int = 1
     spares: int = 1
-    worker_bytes: int = 1 << 30
+    worker_bytes: int = 0
     most_backoff_s: float = MOST_S
     entry: Entry | None = None
+
+    @classmethod
+    def for_machine(cls, *, workers: int, entry: Entry | None) -> Self:
+        """All workers together may hold half of the memory."""
+        most = psutil.virtual_memory().total // (2 * workers)
+        return cls(workers=workers, worker_bytes=most, entry=entry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +127,9 @@ class WorkerPool:
         return self._crew.wait_started(limit_s)
 
     def pids(self) -> list[int]:
-        """Of the workers that can be asked."""
-        return [worker.pid for worker in self._crew.usable()]
+        """Of the workers that can be asked, those with most streams first."""
+        workers = sorted(self._crew.usable(), key=lambda worker: -worker.seats)
+        return [worker.pid for worker in workers]
 
     def statistics(self) -> PoolStatistics:
         return self._crew.statistics()

@@ -38,7 +38,7 @@ from auralink.engine.inference.services import (
     EncoderFacts,
     EncoderService,
 )
-from auralink.engine.inference.worker import START_S
+from auralink.engine.inference.worker import START_S, WorkerLost
 
 
 @final
@@ -124,7 +124,10 @@ class RemoteEncoder:
 
 @final
 class RemoteVideoEncoder:
-    """The same for a `VideoEncoder`.  A new one knows nothing of the one before."""
+    """The same for a `VideoEncoder`.  A new one knows nothing of the one before.
+
+    A frame whose worker dies is given to another one, once.
+    """
 
     def __init__(
         self,
@@ -156,6 +159,13 @@ class RemoteVideoEncoder:
         Raises:
             EncoderError: as `RemoteEncoder.encode`.
         """
+        try:
+            coded = self._encode(frame, wish)
+        except WorkerLost:
+            coded = self._encode(frame, wish)
+        return coded
+
+    def _encode(self, frame: Frame, wish: Wish) -> Coded:
         made = self._seat.work(frame, replace(wish, key=True) if self._seat.is_fresh else wish)
         assert isinstance(made.value, Coded)
         return made.value

@@ -10,11 +10,12 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from auralink.codecs.base.native import NativeCodec
+from auralink.codecs.video.base_session import Clock
 from auralink.codecs.video.profiles import open_decoder
-from auralink.codecs.video.protocol import VideoDecoder
+from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
 from auralink.engine.relay.access import Access
 from auralink.engine.relay.bots import Bot, Crew, Duty
 from auralink.engine.relay.downlink import Downlink
@@ -78,12 +79,17 @@ class RelaySettings:
         return replace(self, token="") if self.renewable else self
 
 
+# The clock is for speed control, in seconds.
+OpenEncoder: TypeAlias = Callable[[RelayOptions, Clock], VideoEncoder]
+
+
 @final
 class RelayJob:
     """
     Args:
         clock: seconds, monotonic.
         told: takes a line for people whenever something happens to a room.
+        encoder: opens the video encoder of a stream; None: `Uplink` does.
         decoder: opens the decoder of a stream.
 
     Raises:
@@ -97,6 +103,7 @@ class RelayJob:
         version: str,
         clock: Callable[[], float],
         told: Callable[[str], None] = lambda text: None,
+        encoder: OpenEncoder | None = None,
         decoder: Callable[[], VideoDecoder] = open_decoder,
     ) -> None:
         self._settings = settings
@@ -106,7 +113,7 @@ class RelayJob:
         self.downlink: Downlink | None = None
         self._crew = Crew([])
         if settings.role in (Role.SEND, Role.BOTH):
-            self._add_uplink(clock)
+            self._add_uplink(clock, encoder)
         if settings.role in (Role.RECEIVE, Role.BOTH):
             self._add_downlink(decoder)
 
@@ -143,13 +150,15 @@ class RelayJob:
         """Everything that is known of it, as plain values."""
         return status(self)
 
-    def _add_uplink(self, clock: Callable[[], float]) -> None:
+    def _add_uplink(self, clock: Callable[[], float], encoder: OpenEncoder | None) -> None:
         settings = self._settings
         sender = self._bot(settings.far, "up", publishes=True)
         source = sender
         if not settings.near.same_as(settings.far):
             source = self._bot(settings.near, "src", publishes=False)
-        uplink = Uplink(source.room, sender.room, settings.options, clock=clock)
+        options = settings.options
+        opened = None if encoder is None else partial(encoder, options, clock)
+        uplink = Uplink(source.room, sender.room, options, encoder=opened, clock=clock)
         source.add(Duty(changed=uplink.changed))
         sender.add(Duty(control=uplink.control))
         self.uplink = uplink

@@ -6,9 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from auralink.codecs.video.base_session import Clock
 from auralink.codecs.video.profiles import open_decoder
-from auralink.codecs.video.protocol import VideoDecoder
-from auralink.engine.relay.job import RelayJob, RelaySettings
+from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
+from auralink.engine.inference.base import encoder_at
+from auralink.engine.inference.hosts import Host
+from auralink.engine.relay.job import OpenEncoder, RelayJob, RelaySettings
+from auralink.engine.relay.options import RelayOptions
 
 
 class Relay(Protocol):
@@ -46,17 +50,38 @@ class Clocks:
 
 
 def relay_opener(
-    *, version: str, clocks: Clocks, decoder: Callable[[], VideoDecoder] = open_decoder
+    *,
+    version: str,
+    clocks: Clocks,
+    encoder: OpenEncoder | None = None,
+    decoder: Callable[[], VideoDecoder] = open_decoder,
 ) -> OpenRelay:
     """
     Args:
         version: of this engine, shown to servers.
+        encoder: opens the video encoder of a stream; None: with its native code in a process.
         decoder: opens the decoder of a stream.
     """
 
     def open_relay(settings: RelaySettings, told: Told) -> Relay:
         return RelayJob(
-            settings, version=version, clock=clocks.monotonic, told=told, decoder=decoder
+            settings,
+            version=version,
+            clock=clocks.monotonic,
+            told=told,
+            encoder=encoder,
+            decoder=decoder,
         )
 
     return open_relay
+
+
+def encoders_at(host: Host) -> OpenEncoder:
+    """Encoders whose native code and networks run at a host's workers."""
+
+    def open_encoder(options: RelayOptions, clock: Clock) -> VideoEncoder:
+        return encoder_at(
+            host, options.profile, fps=options.fps, options=options.encoder, clock=clock
+        )
+
+    return open_encoder

@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from auralink.codecs.video.options import EncoderOptions
-from auralink.codecs.video.profiles import open_encoder
-from auralink.codecs.video.protocol import VideoEncoder
+from auralink.codecs.video.profiles import open_decoder, open_encoder
+from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
 from auralink.engine.relay.bots import Bot, Crew, Duty
 from auralink.engine.relay.downlink import Downlink
 from auralink.engine.relay.options import RelayOptions
@@ -24,7 +24,13 @@ def encoder() -> VideoEncoder:
 
 @contextlib.asynccontextmanager
 async def relay(
-    server: Server, near: str, far: str, options: RelayOptions
+    server: Server,
+    near: str,
+    far: str,
+    options: RelayOptions,
+    *,
+    encoding: Callable[[], VideoEncoder] = encoder,
+    decoder: Callable[[], VideoDecoder] = open_decoder,
 ) -> AsyncIterator[tuple[Uplink, Downlink]]:
     """One bot in each room; the data tracks are in the far one."""
 
@@ -38,12 +44,12 @@ async def relay(
         source.room,
         sender.room,
         options,
-        encoder=encoder,
+        encoder=encoding,
         clock=time.monotonic,
     )
     source.add(Duty(changed=uplink.changed))
     sender.add(Duty(control=uplink.control))
-    downlink = Downlink(receiver.room, receiver.room, identities=frozenset({"up"}))
+    downlink = Downlink(receiver.room, receiver.room, identities=frozenset({"up"}), decoder=decoder)
     receiver.add(Duty(changed=downlink.changed, control=downlink.control))
     crew = Crew([source, sender, receiver], [uplink.run, downlink.run])
     task = asyncio.create_task(crew.run())
