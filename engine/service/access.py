@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from auralink.engine.room.webhooks import Webhooks
 from auralink.engine.service.auth.api_keys import KeyRecord, KeyRing
 from auralink.engine.service.auth.credentials import Authenticator
 from auralink.engine.service.auth.principal import Principal, Role
 from auralink.engine.service.auth.tokens import TokenVerifier, VerificationKey, verification_key
-from auralink.engine.service.auth.webhook import WebhookVerifier
 from auralink.engine.service.errors import ConfigError
-from auralink.engine.service.settings.tree import ApiKey, Auth, LiveKit, Settings, TokenKey
+from auralink.engine.service.settings.tree import ApiKey, Auth, Settings, TokenKey
 
 MAIN_KID = "main"
 
@@ -20,7 +20,7 @@ class Keys:
     """What one version of the settings lets in."""
 
     people: Authenticator
-    webhooks: WebhookVerifier | None
+    webhooks: Webhooks
 
 
 @final
@@ -28,16 +28,15 @@ class Access:
     """The keys in force.  `take` is a listener of `LiveSettings`."""
 
     def __init__(self, settings: Settings) -> None:
-        self._livekit = settings.livekit
-        self._keys = Keys(authenticator(settings.auth), _webhooks(settings.livekit))
+        self._signers = _signers(settings)
+        self._keys = Keys(authenticator(settings.auth), Webhooks(self._signers))
 
     @property
     def people(self) -> Authenticator:
         return self._keys.people
 
     @property
-    def webhooks(self) -> WebhookVerifier | None:
-        """None: no LiveKit server is set up."""
+    def webhooks(self) -> Webhooks:
         return self._keys.webhooks
 
     def take(self, settings: Settings) -> None:
@@ -46,10 +45,11 @@ class Access:
             ConfigError: a key is no key; the ones before stay.
         """
         people = authenticator(settings.auth)
-        # The window of messages that were seen must outlive a reload.
-        same = settings.livekit == self._livekit
-        webhooks = self._keys.webhooks if same else _webhooks(settings.livekit)
-        self._keys, self._livekit = Keys(people, webhooks), settings.livekit
+        signers = _signers(settings)
+        # The messages that were seen must outlive a reload.
+        same = signers == self._signers
+        webhooks = self._keys.webhooks if same else Webhooks(signers)
+        self._keys, self._signers = Keys(people, webhooks), signers
 
 
 def authenticator(auth: Auth) -> Authenticator:
@@ -96,8 +96,11 @@ def _record(key: ApiKey) -> KeyRecord:
     return KeyRecord(name=key.name, digest=bytes.fromhex(key.sha256), principal=principal)
 
 
-def _webhooks(livekit: LiveKit) -> WebhookVerifier | None:
-    secret = livekit.api_secret.get_secret_value()
-    if not (livekit.api_key and secret):
-        return None
-    return WebhookVerifier(livekit.api_key, secret.encode())
+def _signers(settings: Settings) -> dict[str, str]:
+    """Secrets of the LiveKit servers by their keys."""
+    servers = (settings.livekit, settings.livekit_to)
+    return {
+        server.api_key: server.api_secret.get_secret_value()
+        for server in servers
+        if server.api_key and server.api_secret.get_secret_value()
+    }

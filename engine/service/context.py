@@ -16,6 +16,7 @@ from auralink.engine.service.lifecycle import Lifecycle
 from auralink.engine.service.parts import Part, PartState
 from auralink.engine.service.settings.reload import LiveSettings
 from auralink.engine.stores.protocols import RateLimiter, Records
+from auralink.models.manifest import Precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +61,15 @@ class LoadedModel:
 
     name: str
     version: str
+    precision: Precision
     generation: int
-    state: str
-    detail: str = ""
+    detail: str = ""  # why the last swap was refused
 
 
 class Models(Protocol):
     def loaded(self) -> Sequence[LoadedModel]: ...
 
-    async def swap(self, name: str, version: str) -> LoadedModel:
+    async def swap(self, name: str, version: str, precision: Precision) -> LoadedModel:
         """Put another version into use without a pause.
 
         Raises:

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from auralink.codecs.errors import InputError, UnsupportedError
 from auralink.engine.relay.errors import Draining, JobExists, JobsFull, JobUnknown
+from auralink.engine.room.webhooks import WebhookRefused
 from auralink.engine.service.errors import (
     Conflict,
     Forbidden,
@@ -96,6 +97,9 @@ def trouble_of(error: Exception) -> Trouble | None:
                 hint="send Authorization: Bearer TOKEN, or X-API-Key; auralink token makes them",
                 headers={"www-authenticate": 'Bearer realm="auralink"'},
             )
+        case WebhookRefused():
+            hint = "sign it with a key of a server that is set up here"
+            return _said(error.status, "webhook", error, hint)
         case Forbidden():
             return _said(403, "forbidden", error, "ask an administrator for the role")
         case NotFound() | JobUnknown():

@@ -144,6 +144,7 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "LIVEKIT_TO_URL": "livekit_to.url",
     "LIVEKIT_TO_API_KEY": "livekit_to.api_key",
     "LIVEKIT_TO_API_SECRET": "livekit_to.api_secret",
+    "MODEL_DIR": "models.folder",
     "AIC_ENABLED": "compression.enabled",
     "AIC_MODE": "compression.mode",
     "AIC_TARGET_COMPRESSION_RATIO": "compression.target_ratio",

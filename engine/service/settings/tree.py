@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from auralink.engine.service.auth.tokens import Algorithm
 from auralink.engine.stores.records import Mode, Model
+from auralink.models.manifest import Precision
 
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?", re.ASCII)
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -158,6 +159,12 @@ class Limits(Section):
     sessions: int = Field(default=1000, ge=1, le=100_000)
 
 
+class ModelSettings(Section):
+    folder: Path | None = Field(default=None, description="none: the weights of the package")
+    precision: Precision = "int8"
+    required: bool = Field(default=False, description="not ready without a good network")
+
+
 class AlertThresholds(Section):
     high_latency_ms: float = Field(default=30.0, gt=0)
     low_quality_score: Share = 0.8
@@ -206,6 +213,7 @@ class Settings(BaseSettings):
     redis: Redis = Redis()
     compression: Compression = Compression()
     limits: Limits = Limits()
+    models: ModelSettings = ModelSettings()
     alerts: AlertThresholds = AlertThresholds()
     log: Log = Log()
     engine: Engine = Engine()

@@ -59,16 +59,16 @@ class OneModel:
     """Has versions 1 and 2 of one network; 3 is broken."""
 
     def __init__(self) -> None:
-        self.now = LoadedModel(name="restore-s", version="1", generation=1, state="ready")
+        self.now = LoadedModel(name="restore-s", version="1", precision="int8", generation=1)
 
     def loaded(self) -> list[LoadedModel]:
         return [self.now]
 
-    async def swap(self, name: str, version: str) -> LoadedModel:
+    async def swap(self, name: str, version: str, precision: Any) -> LoadedModel:
         if (name, version) not in {("restore-s", "1"), ("restore-s", "2")}:
             raise ModelError(f"{name} {version}: its golden vectors do not come out")
         self.now = LoadedModel(
-            name=name, version=version, generation=self.now.generation + 1, state="ready"
+            name=name, version=version, precision=precision, generation=self.now.generation + 1
         )
         return self.now
 
@@ -180,6 +180,7 @@ class Wanted:
 
     settings: dict[str, str] = field(default_factory=dict)
     works: dict[str, Any] = field(default_factory=dict)
+    file: Path | None = None
     wait: bool = True
 
 
@@ -197,7 +198,9 @@ async def service_in(folder: Path, wanted: Wanted | None = None) -> AsyncIterato
         "LIVEKIT_API_KEY": "key",
         "LIVEKIT_API_SECRET": LIVEKIT_SECRET,
     } | asked.settings
-    sources = Sources(flags={}, environment={k: v for k, v in environment.items() if v})
+    sources = Sources(
+        flags={}, environment={k: v for k, v in environment.items() if v}, file=asked.file
+    )
     live = LiveSettings(load(sources), sources)
     relays: list[PretendedRelay] = []
     telemetry, ladders, models = CountedRequests(), TwoRungs(), OneModel()

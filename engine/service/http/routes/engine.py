@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import Field
 
+from auralink.engine.room.webhooks import WebhookRepeated
 from auralink.engine.service.context import Context
-from auralink.engine.service.errors import NotReady
 from auralink.engine.service.http.problems import documented
 from auralink.engine.service.http.routes.values import View
 
@@ -70,19 +70,19 @@ def router(context: Context, guard: type[APIRoute]) -> APIRouter:
         context.ending.ask()
         return Draining(jobs=jobs.active, deadline_s=context.settings.now.engine.drain_s)
 
-    @routes.post("/api/v1/livekit/webhook", responses=documented(401, 413, 503))
+    @routes.post("/api/v1/livekit/webhook", responses=documented(400, 401, 413, 503))
     async def receive_livekit_webhook(request: Request) -> Heard:
         """From a LiveKit server, signed over the raw body.  Ends jobs whose room is over."""
-        verifier = context.access.webhooks
-        if verifier is None:
-            raise NotReady("livekit", "no server is set up", retry_after_s=60.0)
-        told = verifier.receive(
-            await request.body(), request.headers.get("authorization"), context.clocks.wall()
-        )
-        stopped = 0
-        if told.event == "room_finished" and not told.again:
-            stopped = await _stop_room(context, told.room)
-        return Heard(again=told.again, stopped=stopped)
+        try:
+            told = context.access.webhooks.receive(
+                await request.body(),
+                request.headers.get("authorization", ""),
+                context.clocks.wall(),
+            )
+        except WebhookRepeated:
+            return Heard(again=True, stopped=0)
+        ended = told.event == "room_finished"
+        return Heard(again=False, stopped=await _stop_room(context, told.room.name) if ended else 0)
 
     return routes
 
