@@ -1,18 +1,11 @@
-"""How much the sender may send: the receiver's estimate, losses, and what the user allows.  Pure.
-
-The loss part follows draft-ietf-rmcat-gcc-02, section 6: below 2 % a little more, above 10 % less
-in proportion, in between as before.
-"""
+"""How much the sender may send, by the receiver's estimate, losses and the user's limit.  Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, final
 
-_CALM: Final = 0.02
-_HEAVY: Final = 0.10
-_GROW: Final = 1.05  # a report, and not more often than `_GROW_EVERY_US`
-_GROW_EVERY_US: Final = 500_000
-_SHRINK_EVERY_US: Final = 500_000
+from auralink.engine.link.loss_limit import LossLimit
+
 # What packets cost beside their payload: data-track header, SCTP chunk and header, DTLS, UDP, IP.
 OVERHEAD_BYTES: Final = 12 + 16 + 12 + 37 + 8 + 20
 _SILENT_US: Final = 2_000_000  # without news for so long, be careful
@@ -43,26 +36,20 @@ class Budget:
     def __init__(self, *, most_bps: int, start_bps: int, least_bps: int = 20_000) -> None:
         self._most_bps = most_bps
         self._least_bps = least_bps
-        self._loss_bps = float(most_bps)
+        self._loss = LossLimit(most_bps=most_bps, least_bps=least_bps)
         self._delay_bps = float(min(start_bps, most_bps))
-        self._grown_us = self._shrunk_us = self._heard_us = 0
+        self._heard_us = 0
 
     @property
     def total_bps(self) -> int:
-        rate = min(self._loss_bps, self._delay_bps, self._most_bps)
+        rate = min(self._loss.rate_bps, self._delay_bps, self._most_bps)
         return round(max(rate, self._least_bps))
 
     def hear(self, now_us: int, *, estimate_bps: float, loss: float) -> None:
         """Enter the receiver's estimate and the share of packets lost since it spoke last."""
         self._heard_us = now_us
         self._delay_bps = min(max(estimate_bps, self._least_bps), self._most_bps)
-        if loss > _HEAVY:
-            if now_us - self._shrunk_us >= _SHRINK_EVERY_US:
-                self._shrunk_us = now_us
-                self._loss_bps = max(self.total_bps * (1 - 0.5 * loss), self._least_bps)
-        elif loss < _CALM and now_us - self._grown_us >= _GROW_EVERY_US:
-            self._grown_us = now_us
-            self._loss_bps = min(self._loss_bps * _GROW, self._most_bps)
+        self._loss.hear(now_us, loss, self.total_bps)
 
     def tick(self, now_us: int) -> None:
         """Time passed; a receiver that is not heard from may get nothing."""

@@ -1,4 +1,4 @@
-"""Messages between the two ends of a link, topic ``aic.ctl``, on a reliable ordered channel.  Pure.
+"""Messages between the two ends of a link, topic ``aic.ctl``.  Pure.
 
 ::
 
@@ -11,7 +11,8 @@
     4 FEEDBACK   8 bytes: units that arrived, then a receiver report (docs/bitstream.md)
     5 ESTIMATE   stream 0; u32 bit/s that the link carries, u8 share lost (of 255)
 
-Numbers are big-endian.  Unknown kinds are ignored, so that newer ends can talk to older ones.
+FEEDBACK and ESTIMATE may get lost, the next one replaces them; the others go on a reliable ordered
+channel.  Numbers are big-endian.  Unknown kinds are ignored, so that newer ends can talk to older ones.
 """
 
 import json

@@ -51,7 +51,7 @@ from auralink.engine.tasks import spawn
 
 MAX_STREAMS: Final = 32  # of all senders together
 _ESTIMATE_S: Final = 0.25
-_START_BPS: Final = 300_000
+_START_BPS: Final = 150_000  # what a sender tries first, too
 _HELLO_S: Final = 1.0  # until a stream's description is there
 # What a picture deserves on the last, wide stretch: bits per pixel and frame.
 _BITS_PER_PIXEL: Final = 0.12
@@ -162,7 +162,9 @@ class Downlink:
                     if sender.packets:
                         rate = round(sender.estimate.rate_bps)
                         message = Estimate(rate, sender.loss())
-                        self._link.send_control(TOPIC, write(message), to=[identity])
+                        self._link.send_control(
+                            TOPIC, write(message), to=[identity], reliable=False
+                        )
                 for stream in self._streams.values():
                     self._ask(stream)
         finally:
@@ -254,7 +256,9 @@ class Downlink:
         stream.work.push(packet.payload)
 
     def _tell(self, identity: str, number: int, feedback: Feedback) -> None:
-        self._link.send_control(TOPIC, write(StreamFeedback(number, feedback)), to=[identity])
+        # The next one says all that this one does: waiting for a lost one would only be late.
+        message = write(StreamFeedback(number, feedback))
+        self._link.send_control(TOPIC, message, to=[identity], reliable=False)
 
     # -- the far room ----------------------------------------------------------------------------
 

@@ -13,6 +13,9 @@ RESTORED: Final = "aic/"
 VIDEO_PREFIX: Final = "aic.v."
 AUDIO_PREFIX: Final = "aic.a."
 MAX_FRAMES_PER_PACKET: Final = 5
+# Of a core, for each encoder.  What a frame's time allows is too much here: every millisecond of
+# encoding is delay, and slow frames set the playout delay of all.
+ENCODER_CORES: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,7 @@ class RelayOptions:
         {"camera", "screen_share", "microphone", "screen_share_audio", "unknown"}
     )
     max_streams: int = 16
-    encoder: EncoderOptions = field(default_factory=EncoderOptions)
+    encoder: EncoderOptions = field(default_factory=lambda: EncoderOptions(cores=ENCODER_CORES))
 
     def __post_init__(self) -> None:
         if self.rate_bps < 20_000:

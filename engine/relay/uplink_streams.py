@@ -20,7 +20,7 @@ from auralink.engine.room.capture_time import CaptureTimes, ClockOffset
 from auralink.engine.room.transport import PublishedData
 from auralink.engine.room.video_in import VideoIn
 
-_PACE: Final = 2.5  # packets leave at this multiple of the target: a key in 4 budgets is soon out
+_PACE: Final = 10.0  # packets leave at this multiple of the target: a frame in a few milliseconds
 _FLUSH_S: Final = 0.005
 # Of a stream's bits; where headers want more, the frame rate is the thing to lower, and the rate
 # ladder does so when the payload no longer pays for pictures.

@@ -13,6 +13,9 @@ transceivers, then channels* with channels first and one bundle it stops the sha
                             picture stands for up to 8 s
 `hide_idle_sections`        sections that only receive announce streams nobody sends
 `limit_chunks`              1200-byte SCTP chunks exceed what tunnels and relays pass
+`free_window`               SCTP halves its window at every loss and stands still for a second when
+                            the last packet of a burst is lost: at 10 % loss pictures come 0.9 s
+                            late, several times a minute, and our own rate control is misled
 `use_addresses`             loopback is never offered, and on a machine with many addresses each
                             costs connecting a little time
 `PublisherClock`            sound passes a jitter buffer, pictures do not: by their arrival they are
@@ -31,12 +34,18 @@ import aiortc.rtcsctptransport
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpreceiver import NackGenerator, TimestampMapper
+from aiortc.rtcsctptransport import RTCSctpTransport
 from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
 
 from auralink.codecs.errors import UnsupportedError
 
 VERSION: Final = "1.16"
 CHUNK_BYTES: Final = 1100
+# A second of 500 kbit/s: more than what a healthy link of that rate ever has in flight.
+LEAST_WINDOW_BYTES: Final = 64_000
+# Of the time without an answer after which reliable messages are sent again.  RFC 9260 recommends a
+# second; libwebrtc's own SCTP uses 0.4.
+RTO_MIN_S: Final = 0.4
 REPEAT_S: Final = 0.06  # between reports of the same gap
 _REPEATS: Final = 8  # half a second; then a key frame is the faster way
 _MOST_AT_ONCE: Final = 64
@@ -70,6 +79,25 @@ def check() -> None:
 def limit_chunks() -> None:
     """Keep SCTP packets within 1200 bytes of UDP payload, DTLS and SCTP headers included."""
     aiortc.rtcsctptransport.USERDATA_MAX_LENGTH = CHUNK_BYTES
+
+
+def free_window() -> None:
+    """Leave congestion to whoever sends, in the whole process; SCTP only bounds what is in flight.
+
+    Everything big that is sent here is paced by `auralink.engine.link.budget`, which follows delay
+    and loss; a second control below it, made for bulk transfer, starves thin streams.
+    """
+    if not isinstance(getattr(RTCSctpTransport, "_cwnd", None), property):
+        setattr(RTCSctpTransport, "_cwnd", property(_window, _set_window))  # noqa: B010
+    aiortc.rtcsctptransport.SCTP_RTO_MIN = RTO_MIN_S
+
+
+def _window(transport: Any) -> int:
+    return int(vars(transport).get("_window", LEAST_WINDOW_BYTES))
+
+
+def _set_window(transport: Any, wanted: int) -> None:
+    vars(transport)["_window"] = max(wanted, LEAST_WINDOW_BYTES)
 
 
 def use_addresses(addresses: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from auralink.codecs.errors import BitstreamError, InputError
 from auralink.engine.room.data_packet import parse_packet
 from auralink.engine.room.errors import ConnectionFailed
 from auralink.engine.room.ice import relay_servers
-from auralink.engine.room.peer import DATA_TRACK, RELIABLE, Peer, data_packet
+from auralink.engine.room.peer import DATA_TRACK, LOSSY, RELIABLE, Peer, data_packet
 from auralink.engine.room.publications import DataPublication, MediaPublication, Publications
 from auralink.engine.room.roster import DataTrackRemoved, Roster, TrackRemoved
 from auralink.engine.room.signal import Event, SignalClient
@@ -103,15 +103,18 @@ class LiveKitRoom:
     def publish_data(self, name: str) -> DataPublication:
         return self._publications.add_data(name, now=self._joined)
 
-    def send_control(self, topic: str, payload: bytes, to: Sequence[str] = ()) -> bool:
+    def send_control(
+        self, topic: str, payload: bytes, to: Sequence[str] = (), *, reliable: bool = True
+    ) -> bool:
         peer = self._peer
         if len(payload) > _MAX_CONTROL_BYTES:
             raise InputError(f"control message of {len(payload)} bytes: at most 15,000")
-        if peer is None or peer.buffered(RELIABLE) > _MAX_CONTROL_BUFFERED:
+        label = RELIABLE if reliable else LOSSY
+        if peer is None or peer.buffered(label) > _MAX_CONTROL_BUFFERED:
             return False
-        self._sequence += 1
-        packet = data_packet(payload, topic, reliable=True, sequence=self._sequence, to=to)
-        return peer.send(RELIABLE, packet)
+        self._sequence += reliable
+        packet = data_packet(payload, topic, reliable=reliable, sequence=self._sequence, to=to)
+        return peer.send(label, packet)
 
     # -- Wire, for publications --------------------------------------------------------------------
 

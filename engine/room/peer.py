@@ -73,6 +73,7 @@ class Peer:
     ) -> None:
         compat.check()
         compat.limit_chunks()
+        compat.free_window()
         self._send = send
         self._listener = listener
         servers = [

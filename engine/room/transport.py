@@ -122,5 +122,12 @@ class RoomTransport(Protocol):
 
     def publish_data(self, name: str) -> PublishedData: ...
 
-    def send_control(self, topic: str, payload: bytes, to: Sequence[str] = ()) -> bool:
-        """A reliable message; False if it could not be handed over."""
+    def send_control(
+        self, topic: str, payload: bytes, to: Sequence[str] = (), *, reliable: bool = True
+    ) -> bool:
+        """A message; False if it could not be handed over.
+
+        Args:
+            reliable: it arrives, in order, and holds up those after it until then.  What the next
+                message replaces is better sent without.
+        """

@@ -1,6 +1,8 @@
 """The estimator on emulated links: finds the rate, keeps the queue short, gets over changes."""
 
 import random
+from collections.abc import Callable
+from statistics import fmean
 
 import pytest
 
@@ -110,12 +112,46 @@ def test_jitter_and_drifting_clocks_are_no_congestion() -> None:
     assert mean(history, 30, 40) > 200_000
 
 
-def test_heavy_loss_shrinks_the_budget() -> None:
-    budget = Budget(most_bps=500_000, start_bps=500_000)
-    for now_us in range(0, 3_000_000, 250_000):
-        budget.hear(now_us, estimate_bps=1e6, loss=0.3)
+def losing(budget: Budget, seconds: int, lost: Callable[[float], float], seed: int) -> list[int]:
+    """The budget after each report; packets of 1,000 bytes that are lost at random."""
+    rng, history = random.Random(seed), []
+    for now_us in range(0, seconds * 1_000_000, 250_000):
+        share = lost(budget.total_bps)
+        packets = max(1, round(budget.total_bps / 4 / 8_000))
+        missing = sum(rng.random() < share for _ in range(packets))
+        budget.hear(now_us, estimate_bps=1e6, loss=missing / packets)
+        history.append(budget.total_bps)
+    return history
 
-    assert budget.total_bps < 250_000
+
+@pytest.mark.parametrize("seed", range(5))
+def test_loss_that_less_sending_cures_shrinks_the_budget(seed: int) -> None:
+    capacity = 200_000
+    budget = Budget(most_bps=500_000, start_bps=500_000)
+
+    history = losing(budget, 40, lambda rate: max(0.0, 1 - capacity / rate), seed)
+
+    assert fmean(history[60:]) < 1.3 * capacity
+
+
+@pytest.mark.parametrize("loss", [0.05, 0.1, 0.2])
+@pytest.mark.parametrize("seed", range(5))
+def test_loss_that_less_sending_does_not_cure_is_the_links_own(loss: float, seed: int) -> None:
+    budget = Budget(most_bps=300_000, start_bps=300_000)
+
+    history = losing(budget, 40, lambda rate: loss, seed)
+
+    assert fmean(history[40:]) > 225_000
+
+
+def test_a_link_that_no_longer_loses_is_believed_again() -> None:
+    budget = Budget(most_bps=300_000, start_bps=300_000)
+    losing(budget, 20, lambda rate: 0.2, 1)
+    losing(budget, 40, lambda rate: 0.0, 2)
+
+    history = losing(budget, 40, lambda rate: max(0.0, 1 - 150_000 / rate), 3)
+
+    assert fmean(history[60:]) < 200_000
 
 
 def test_a_receiver_that_falls_silent_is_sent_less() -> None:

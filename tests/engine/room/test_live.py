@@ -74,3 +74,21 @@ async def test_pictures_cross_the_room(livekit: Server, room: str) -> None:
     best = max(psnr(frames[-1].y, picture(index).y) for index in range(60))
     assert best > 30
     assert out.counts.failed == 0
+
+
+async def test_messages_that_may_get_lost_reach_whom_they_are_for(
+    livekit: Server, room: str
+) -> None:
+    async with (
+        member(livekit, room, "a") as (a, _),
+        member(livekit, room, "b") as (_, b_heard),
+        member(livekit, room, "c") as (_, c_heard),
+    ):
+        await until(lambda: a.send_control("aic.ctl", b"\0", to=["c"], reliable=False), "opens")
+        await until(
+            lambda: a.send_control("aic.ctl", b"\1", to=["b"], reliable=False) and b_heard.messages,
+            "one of them",
+        )
+
+    assert set(b_heard.messages) == {("a", "aic.ctl", b"\1")}
+    assert {payload for _, _, payload in c_heard.messages} <= {b"\0"}
