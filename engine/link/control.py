@@ -12,7 +12,8 @@
     5 ESTIMATE   stream 0; u32 bit/s that the link carries, u8 share lost (of 255)
 
 FEEDBACK and ESTIMATE may get lost, the next one replaces them; the others go on a reliable ordered
-channel.  Numbers are big-endian.  Unknown kinds are ignored, so that newer ends can talk to older ones.
+channel.  Numbers are big-endian.  Unknown kinds are ignored, so that newer ends can talk to older
+ones.
 """
 
 import json

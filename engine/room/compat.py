@@ -89,7 +89,7 @@ def free_window() -> None:
     """
     if not isinstance(getattr(RTCSctpTransport, "_cwnd", None), property):
         setattr(RTCSctpTransport, "_cwnd", property(_window, _set_window))  # noqa: B010
-    aiortc.rtcsctptransport.SCTP_RTO_MIN = RTO_MIN_S
+    setattr(aiortc.rtcsctptransport, "SCTP_RTO_MIN", RTO_MIN_S)  # noqa: B010 - typed as int there
 
 
 def _window(transport: Any) -> int:
