@@ -20,7 +20,7 @@ from auralink.engine.inference.base import decoder_at
 from auralink.engine.relay.access import from_environment
 from auralink.engine.relay.job import Place, RelayJob, RelaySettings, Role
 from auralink.engine.relay.opening import encoders_at
-from auralink.engine.relay.options import RelayOptions
+from auralink.engine.relay.options import ENCODER_CORES, RelayOptions
 from auralink.engine.relay.status import line, status
 from auralink.engine.room import compat
 
@@ -148,7 +148,7 @@ def _options(
         audio_bps=audio_rate,
         size=size.pair if size else RelayOptions().size,
         identities=frozenset(only or ()),
-        encoder=EncoderOptions(preset=preset),
+        encoder=EncoderOptions(preset=preset, cores=ENCODER_CORES),
     )
 
 

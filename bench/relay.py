@@ -1,0 +1,358 @@
+"""The relay over a real bad network: real servers, viewers that are not ours, every header counted.
+
+::
+
+    python -m auralink.bench.relay --out bench/results/relay.json
+    python -m auralink.bench.relay --parts loss --rtt 100 --loss 10%x3    # one row, merged into it
+
+Three parts.  ``added``: what the relay adds to the latency where there is no network between.
+``moments``: how soon a picture is there after a join and after a crash of the server.  ``loss``:
+quality, freezes and latency under random and bursty loss at three round trips, against VP8 through
+LiveKit under the same shaping.  A result that is measured again replaces the one before.
+
+Linux, as root, with a livekit-server; see `auralink.engine.shaping`.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from auralink.bench import machine, tables
+from auralink.bench.clips import find_clips, there_and_back
+from auralink.bench.relay_calls import SETTLE_S, SUBJECTS, Condition, Seen, call
+from auralink.bench.relay_moments import Added, Moments, added, moments
+from auralink.codecs.errors import AuraLinkError, InputError
+from auralink.codecs.frame import Frame, crop
+from auralink.codecs.resample import Resampler
+from auralink.engine.rehearsal.pictures import Script, write_script
+from auralink.engine.rehearsal.seen import Smoothness, Spread
+from auralink.engine.rehearsal.stage import Stage, stage
+
+DEFAULT_OUT: Final = Path("bench/results/relay.json")
+DEFAULT_CLIP: Final = "foreman_352x288"
+SIZE: Final = (640, 360)
+FPS: Final = 30.0
+PARTS: Final = ("added", "moments", "loss")
+RTTS_MS: Final = (50.0, 100.0, 200.0)
+LOSSES: Final[tuple[tuple[float, float | None], ...]] = (
+    (0.0, None),
+    *((loss, None) for loss in (0.02, 0.05, 0.1, 0.2)),
+    *((loss, 3.0) for loss in (0.02, 0.05, 0.1, 0.2)),
+)
+QUICK: Final[tuple[tuple[float, float | None], ...]] = ((0.0, None), (0.1, None))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    clips: Path | None = None
+    clip: str = DEFAULT_CLIP
+    parts: tuple[str, ...] = PARTS
+    rate_bps: int = 300_000
+    seconds: float = 10.0
+    rtts_ms: tuple[float, ...] = RTTS_MS
+    losses: tuple[tuple[float, float | None], ...] = LOSSES
+    seed: int = 1
+    out: Path | None = None
+
+    @property
+    def conditions(self) -> list[Condition]:
+        return [
+            Condition(rtt_ms=rtt_ms, loss=loss, burst=burst)
+            for rtt_ms in self.rtts_ms
+            for loss, burst in self.losses
+        ]
+
+    @property
+    def command(self) -> str:
+        """What repeats all of it, without the folders of this machine."""
+        words = ["python -m auralink.bench.relay", f"--rate {self.rate_bps // 1000}k"]
+        words += [f"--seconds {self.seconds:g}", f"--seed {self.seed}"]
+        return " ".join(words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    command: str
+    machine: dict[str, str]
+    settings: dict[str, str] = field(default_factory=dict)
+    added: Added | None = None
+    moments: Moments | None = None
+    seen: tuple[Seen, ...] = ()
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+Progress = Callable[[str], None]
+
+
+def run(options: Options, progress: Progress = lambda text: None) -> Result:
+    """Measure, saving after each step.
+
+    Raises:
+        InputError: no such clip or part.
+        UnsupportedError: no root, or no livekit-server.
+    """
+    result = dataclasses.replace(
+        load(options.out), command=options.command, machine=machine.describe()
+    )
+    result = dataclasses.replace(result, settings=_settings(options))
+    with tempfile.TemporaryDirectory() as folder:
+        script = script_of(options, Path(folder))
+        with stage(script, Path(folder), seed=options.seed) as on_stage:
+            for step in _steps(options):
+                result = step(on_stage, result, progress)
+                if options.out:
+                    save(result, options.out)
+    return result
+
+
+def script_of(options: Options, folder: Path) -> Script:
+    """The clip as 360p at 30 frames per second, cut to 16:9, forth and back."""
+    (file, *_) = find_clips(options.clips, names=(options.clip,))
+    frames = [_widescreen(frame) for frame in file.load(round(5 * FPS)).frames]
+    order = list(there_and_back(len(frames), 2 * len(frames) - 2))
+    return write_script(folder / "script.i420", [frames[index] for index in order], FPS)
+
+
+def _widescreen(frame: Frame) -> Frame:
+    width, height = frame.size
+    lines = min(height, width * SIZE[1] // SIZE[0]) & ~1
+    top = (height - lines) // 2 & ~1
+    cut = Frame(
+        y=frame.y[top : top + lines],
+        u=frame.u[top // 2 : (top + lines) // 2],
+        v=frame.v[top // 2 : (top + lines) // 2],
+        pts_us=frame.pts_us,
+    )
+    return Resampler("bicubic").resize(crop(cut, width & ~1, lines), *SIZE)
+
+
+Step = Callable[[Stage, Result, Progress], Result]
+
+
+def _steps(options: Options) -> list[Step]:
+    steps: list[Step] = []
+    for part in options.parts:
+        if part not in PARTS:
+            raise InputError(f"no part {part!r}: one of {', '.join(PARTS)}")
+    if "added" in options.parts:
+        steps.append(_added(options))
+    if "moments" in options.parts:
+        steps.append(_moments(options))
+    if "loss" in options.parts:
+        steps += [_cell(options, one, name) for one in options.conditions for name in SUBJECTS]
+    return steps
+
+
+def _added(options: Options) -> Step:
+    def step(on_stage: Stage, result: Result, progress: Progress) -> Result:
+        progress("latency added without a network")
+        found = added(on_stage, rate_bps=options.rate_bps, seconds=options.seconds)
+        return dataclasses.replace(result, added=found)
+
+    return step
+
+
+def _moments(options: Options) -> Step:
+    def step(on_stage: Stage, result: Result, progress: Progress) -> Result:
+        progress("joins and a crash of the server")
+        found = moments(on_stage, Condition(rtt_ms=100), rate_bps=options.rate_bps)
+        return dataclasses.replace(result, moments=found)
+
+    return step
+
+
+def _cell(options: Options, condition: Condition, subject: Any) -> Step:
+    def step(on_stage: Stage, result: Result, progress: Progress) -> Result:
+        label = f"{subject} at {condition.label}"
+        progress(label)
+        others = tuple(
+            one for one in result.seen if (one.subject, one.condition) != (subject, condition)
+        )
+        failed = {name: why for name, why in result.failed.items() if name != label}
+        try:
+            seen = call(
+                on_stage, subject, condition, rate_bps=options.rate_bps, seconds=options.seconds
+            )
+        except AuraLinkError as none:
+            return dataclasses.replace(result, seen=others, failed=failed | {label: str(none)})
+        return dataclasses.replace(result, seen=(*others, seen), failed=failed)
+
+    return step
+
+
+def _settings(options: Options) -> dict[str, str]:
+    return {
+        "clip": options.clip,
+        "size": "{}x{}".format(*SIZE),
+        "frames per second": f"{FPS:g}",
+        "link, kbit/s": f"{options.rate_bps / 1000:g}",
+        "measured, s": f"{options.seconds:g}",
+        "not measured at the start, s": f"{SETTLE_S:g}",
+    }
+
+
+def ordered(result: Result) -> list[Seen]:
+    """By round trip, random before bursty, loss, subject."""
+    return sorted(
+        result.seen,
+        key=lambda one: (
+            one.condition.rtt_ms,
+            one.condition.burst or 0,
+            one.condition.loss,
+            one.subject,
+        ),
+    )
+
+
+def loss_table(result: Result) -> str:
+    """Markdown: one row per condition and subject."""
+    rows = [
+        [
+            one.condition.label,
+            one.subject,
+            f"{one.kbps:.0f}",
+            f"{one.ssim:.3f} / {one.ssim_p5:.3f}",
+            f"{one.psnr_db:.1f}",
+            f"{one.smooth.fps:.1f}",
+            f"{one.smooth.freezes}",
+            f"{one.smooth.longest_ms:.0f}",
+            f"{one.smooth.frozen:.0%}",
+            f"{one.smooth.latency_ms.p50:.0f} / {one.smooth.latency_ms.p95:.0f}",
+        ]
+        for one in ordered(result)
+    ]
+    rows += [[label, "", f"failed: {why}", *[""] * 7] for label, why in result.failed.items()]
+    heads = ["round trip, loss", "codec", "kbit/s", "SSIM mean / p5", "PSNR", "fps", "freezes"]
+    heads += ["longest, ms", "frozen", "latency, ms p50 / p95"]
+    return tables.markdown(heads, rows)
+
+
+def moments_table(result: Result) -> str:
+    rows = []
+    if (found := result.added) is not None:
+        rows += [
+            ["latency added, p50 / p95", f"{found.added_ms.p50:.0f} / {found.added_ms.p95:.0f} ms"],
+            ["the same call direct", f"{found.direct_ms.p50:.0f} / {found.direct_ms.p95:.0f} ms"],
+        ]
+        rows += [[f"CPU: {name}", f"{share:.0%} of a core"] for name, share in found.cpu.items()]
+    if (soon := result.moments) is not None:
+        joins = sorted(soon.join_s)
+        rows += [
+            [
+                "picture after a join, median / worst",
+                f"{joins[len(joins) // 2]:.2f} / {joins[-1]:.2f} s",
+            ],
+            ["picture after the far server is back", f"{soon.restart_s:.2f} s"],
+        ]
+    return tables.markdown(["", ""], rows)
+
+
+def save(result: Result, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ready = dataclasses.replace(result, seen=tuple(ordered(result)))
+    tree = {"schema": 1, **_rounded(dataclasses.asdict(ready))}
+    path.write_text(json.dumps(tree, indent=1) + "\n", "utf-8")
+
+
+def load(path: Path | None) -> Result:
+    """What was measured before; an empty result if nothing was."""
+    if path is None or not path.is_file():
+        return Result(command="", machine={})
+    tree = json.loads(path.read_text("utf-8"))
+    added_tree, moments_tree = tree["added"], tree["moments"]
+    return Result(
+        command=tree["command"],
+        machine=tree["machine"],
+        settings=tree["settings"],
+        added=None if added_tree is None else _read_added(added_tree),
+        moments=None
+        if moments_tree is None
+        else Moments(**moments_tree | {"join_s": tuple(moments_tree["join_s"])}),
+        seen=tuple(_read_seen(one) for one in tree["seen"]),
+        failed=tree["failed"],
+    )
+
+
+def _read_added(tree: dict[str, Any]) -> Added:
+    spreads = {name: Spread(**tree[name]) for name in ("added_ms", "direct_ms")}
+    return Added(**tree | spreads)
+
+
+def _read_seen(tree: dict[str, Any]) -> Seen:
+    smooth = tree["smooth"]
+    return Seen(
+        **tree
+        | {
+            "condition": Condition(**tree["condition"]),
+            "smooth": Smoothness(**smooth | {"latency_ms": Spread(**smooth["latency_ms"])}),
+            "sizes": tuple(tree["sizes"]),
+        }
+    )
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(one) for one in value]
+    return value
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    parser = argparse.ArgumentParser(prog="python -m auralink.bench.relay", description=__doc__)
+    parser.add_argument("--clips", type=Path, help="folder of clips (default: the test kit)")
+    parser.add_argument("--clip", default=DEFAULT_CLIP, help="the first whose name has this")
+    parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
+    parser.add_argument("--rate", default="300k", help="of the link: 300k")
+    parser.add_argument("--seconds", type=float, default=10.0, help="measured per call")
+    parser.add_argument("--rtt", type=float, action="append", default=[], help="ms; repeatable")
+    parser.add_argument("--loss", action="append", default=[], help="10%% or 10%%x3; repeatable")
+    parser.add_argument("--quick", action="store_true", help="0 and 10 %% at 100 ms, 5 s each")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=DEFAULT_OUT)
+    given = parser.parse_args(arguments)
+    return Options(
+        clips=given.clips,
+        clip=given.clip,
+        parts=tuple(given.parts.split(",")),
+        rate_bps=round(float(given.rate.removesuffix("k")) * 1000),
+        seconds=5.0 if given.quick else given.seconds,
+        rtts_ms=tuple(given.rtt) or ((100.0,) if given.quick else RTTS_MS),
+        losses=tuple(map(_loss, given.loss)) or (QUICK if given.quick else LOSSES),
+        seed=given.seed,
+        out=given.out,
+    )
+
+
+def _loss(text: str) -> tuple[float, float | None]:
+    loss, _, burst = text.replace("%", "").partition("x")
+    return float(loss) / 100, float(burst) if burst else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        result = run(options, lambda text: print(text, file=sys.stderr, flush=True))
+    except AuraLinkError as failed:
+        print(f"error: {failed}", file=sys.stderr)
+        for hint in getattr(failed, "__notes__", ()):
+            print(f"hint: {hint}", file=sys.stderr)
+        return 1
+    print(moments_table(result), loss_table(result), sep="\n\n")
+    if options.out:
+        from auralink.bench import relay_plot
+
+        relay_plot.losses(result, options.out.with_suffix(".png"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
