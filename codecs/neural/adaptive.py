@@ -8,6 +8,7 @@ scale is fine and continuous, so drift stays drift.
 
 from typing import Final, TypeAlias
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -36,13 +37,28 @@ def offsets(prediction: Plane, strength: int) -> Offsets:
     rows, columns = (side // CELL for side in prediction.shape)
     if strength == 0:
         return np.zeros((rows, columns), np.int16)
-    cells = prediction.reshape(rows, CELL, columns, CELL).astype(np.int64)
-    total, square = cells.sum((1, 3)), (cells * cells).sum((1, 3))
-    spread = np.maximum(CELL * CELL * square - total * total, 256)  # variance * 65536
-    # Exact: a double holds every integer of this size, and frexp only reads its exponent.
-    mantissa, exponent = np.frexp(spread.astype(np.float64))
-    top = (mantissa * 512).astype(np.int64) - 256  # eight bits after the leading one
-    log = (exponent - 1 - 16) * 256 + _LOG[top]  # of the variance, in 1/256
-    step = -(strength * (log - _CENTRE) * _SLOPE) >> 10
-    clipped: Offsets = np.clip(step, -_MOST, _MOST).astype(np.int16)
-    return clipped
+    found = np.empty((rows, columns), np.int16)
+    _offsets(prediction, strength, _LOG, found)
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _offsets(prediction, strength, logs, found):  # type: ignore[no-untyped-def]
+    rows, columns = found.shape
+    for i in range(rows):
+        for j in range(columns):
+            total, square = np.int64(0), np.int64(0)
+            for a in range(CELL):
+                line = prediction[i * CELL + a]
+                for b in range(CELL):
+                    value = np.int64(line[j * CELL + b])
+                    total += value
+                    square += value * value
+            spread = max(CELL * CELL * square - total * total, 256)  # variance * 65536
+            bits = 0
+            while spread >> (bits + 1):
+                bits += 1
+            top = (spread << 8 >> bits) - 256  # eight bits after the leading one
+            log = (bits - 16) * 256 + logs[top]  # of the variance, in 1/256
+            step = -(strength * (log - _CENTRE) * _SLOPE) >> 10
+            found[i, j] = min(max(step, -_MOST), _MOST)

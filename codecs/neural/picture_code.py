@@ -163,7 +163,7 @@ def _symbols(
 ) -> Symbols:
     rows, columns = made.residual.shape[1:]
     kind = networks.model.kind(settings.intra)
-    index = scale.clip(scale.first_index(kind, made.hyper, rows, columns))
+    index = scale.first_index(kind, made.hyper, rows, columns)
     return Symbols(
         settings=settings,
         hyper=made.hyper,

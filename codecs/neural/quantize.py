@@ -38,8 +38,8 @@ def _zone(index: int) -> float:
 ZONES: Final = np.array([_zone(index) for index in range(INDICES)], np.float32)
 
 
-def quantize(residual: npt.NDArray[np.float32], index: npt.NDArray[np.int64]) -> Latent:
-    """Symbols of residuals whose scale indices are about `index`; both of one shape."""
+def quantize(residual: npt.NDArray[np.float32], index: npt.NDArray[np.float32]) -> Latent:
+    """Symbols of residuals whose scale indices are about `index`, not clipped; of one shape."""
     symbols = np.empty(residual.shape, np.int16)
     _quantize(residual.reshape(-1), index.reshape(-1), ZONES, symbols.reshape(-1))
     return symbols
@@ -50,7 +50,7 @@ def _quantize(residual, index, zones, symbols):  # type: ignore[no-untyped-def]
     for k in range(len(residual)):
         value = residual[k]
         size = abs(value)
-        zone = zones[index[k]]
+        zone = zones[min(max(np.int64(index[k]), 0), INDICES - 1)]
         if size >= _SMALL:
             zone *= _SHARE
         whole = min(np.floor(size + _HALF - zone), _LARGEST)

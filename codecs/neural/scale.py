@@ -5,14 +5,17 @@ result is exact whatever the order, the threads or the library.  Nothing here ro
 floors that are part of the definition.
 """
 
+from dataclasses import replace
 from typing import Final, TypeAlias
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from auralink.codecs.neural.model import INDICES, KindModel, Layer
 
 Index: TypeAlias = npt.NDArray[np.float32]  # (channels, rows, columns), whole
+Channels: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 BRIGHTEST: Final = 15  # magnitudes count up to here
 STEPS: Final = 4
@@ -21,17 +24,26 @@ STEPS: Final = 4
 def first_index(kind: KindModel, hyper: npt.NDArray[np.int8], rows: int, columns: int) -> Index:
     """Scale indices from z alone, ``(channels, rows, columns)``."""
     hidden = _shuffle(_apply(kind.scale_up, hyper.astype(np.float32)))
-    return _shuffle(_apply(kind.scale_out, hidden))[:, :rows, :columns]
+    fine = _shuffle(_apply(kind.scale_out, hidden))
+    return np.ascontiguousarray(fine[:, :rows, :columns])
 
 
-def offset(kind: KindModel, step: int, magnitudes: Index, cosets: int) -> Index:
+def offset(
+    kind: KindModel, step: int, magnitudes: Index, cosets: int, channels: Channels | None = None
+) -> Index:
     """What magnitudes known before `step` (1 to 3) add to the index.
 
     Args:
         magnitudes: zero where not known yet, and where not in this packet.
         cosets: packets that the cells are dealt to: kernels stay within one packet's cells.
+        channels: those of the magnitudes that may differ from zero, and those wanted; None: all.
     """
     gather, mix, tell = kind.contexts[step - 1]
+    if channels is not None:
+        seen, wanted = channels
+        magnitudes = magnitudes[seen]
+        gather = replace(gather, weight=gather.weight[:, seen])
+        tell = replace(tell, weight=tell.weight[wanted], bias=tell.bias[wanted])
     known = _apply(gather, np.minimum(magnitudes, BRIGHTEST))
     return _apply(tell, _mix(mix, known, cosets))
 
@@ -49,12 +61,12 @@ def _apply(layer: Layer, x: Index) -> Index:
 def _mix(layer: Layer, x: Index, cosets: int) -> Index:
     channels, rows, columns = x.shape
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
-    total = np.zeros((len(layer.weight), rows * columns), np.float32)
-    for i in range(3):
-        for j in range(3):
-            if within(cosets, i - 1, j - 1):
-                seen = padded[:, i : i + rows, j : j + columns].reshape(channels, -1)
-                total += layer.weight[:, :, i, j] @ seen
+    taps = [(i, j) for i in range(3) for j in range(3) if within(cosets, i - 1, j - 1)]
+    seen = np.empty((len(taps), channels, rows, columns), np.float32)
+    for at, (i, j) in enumerate(taps):
+        seen[at] = padded[:, i : i + rows, j : j + columns]
+    weight = np.concatenate([layer.weight[:, :, i, j] for i, j in taps], 1)
+    total = weight @ seen.reshape(len(taps) * channels, -1)
     return _finish(layer, total).reshape(-1, rows, columns)
 
 
@@ -68,10 +80,17 @@ def within(cosets: int, down: int, right: int) -> bool:
 
 
 def _finish(layer: Layer, total: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    total += layer.bias[:, None]
-    scaled = np.floor(total * np.float32(2.0**-layer.shift))
-    clipped: npt.NDArray[np.float32] = np.clip(scaled, layer.low, layer.high)
-    return clipped
+    _round(total, layer.bias, np.float32(2.0**-layer.shift), layer.low, layer.high)
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _round(total, bias, share, low, high):  # type: ignore[no-untyped-def]
+    low, high = np.float32(low), np.float32(high)
+    for k in range(len(total)):
+        row = total[k]
+        for n in range(len(row)):
+            row[n] = min(max(np.floor((row[n] + bias[k]) * share), low), high)
 
 
 def _shuffle(x: Index) -> Index:
