@@ -39,27 +39,27 @@ class Server:
     folder: Path
     port: int = 0
     webhooks: str = ""  # where events are told
+    address: str = "127.0.0.1"
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}"
+        return f"ws://{self.address}:{self.port}"
 
     def start(self) -> None:
         self.port = self.port or free_port(socket.SOCK_STREAM)
         config = {
             "port": self.port,
-            "bind_addresses": ["127.0.0.1"],
+            "bind_addresses": [self.address],
             "keys": {KEY: SECRET},
             "logging": {"level": "warn"},
             "rtc": {
                 "udp_port": free_port(socket.SOCK_DGRAM),
                 "tcp_port": 0,
                 "use_external_ip": False,
-                "node_ip": "127.0.0.1",
+                "node_ip": self.address,
                 "enable_loopback_candidate": True,
-                "interfaces": {"includes": ["lo"]},
-                "ips": {"includes": ["127.0.0.0/8"]},
+                "ips": {"includes": [f"{self.address}/32"]},
                 "allow_tcp_fallback": False,
                 "stun_servers": ["127.0.0.1:3478"],  # or every client is told to ask public ones
             },
@@ -77,7 +77,7 @@ class Server:
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.port}", timeout=1):
+                with urllib.request.urlopen(f"http://{self.address}:{self.port}", timeout=1):
                     return
             except OSError:
                 time.sleep(0.05)

@@ -1,0 +1,173 @@
+"""The second backend: LiveKit's own SDK behind the same protocol, against a real server.
+
+It does not offer loopback addresses, so the server is at another one of this machine.
+"""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+
+import aioice.ice
+import pytest
+
+from auralink.engine.room.data_packet import DataPacket
+from auralink.engine.room.errors import AccessRefused, Duplicate
+from auralink.engine.room.livekit_room import LiveKitRoom
+from auralink.engine.room.transport import AudioOffer, RoomTransport
+from auralink.engine.room.video_in import VideoIn
+
+from ...codecs.pictures import moving, psnr
+from .people import Tone, Witness, camera, member, until
+from .server import Server, find_server, token
+
+pytest.importorskip("livekit.rtc", reason="the extra `livekit` is not installed")
+from auralink.engine.room.sdk_room import SdkRoom
+
+SIZE = (320, 240)
+
+
+def outside_address() -> str | None:
+    """An address of this machine that is not loopback; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try:
+            one.connect(("192.0.2.200", 9))
+        except OSError:
+            return None
+        address: str = one.getsockname()[0]
+    return None if address.startswith("127.") else address
+
+
+@pytest.fixture(scope="module")
+def far_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    path, address = find_server(), outside_address()
+    if path is None:
+        pytest.skip("no livekit-server: `make tools` builds one (needs Go), or set LIVEKIT_SERVER")
+    if address is None:
+        pytest.skip("this machine has loopback only, where the SDK does not connect")
+    server = Server(path, tmp_path_factory.mktemp("livekit"), address=address)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def this_address(far_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: [far_server.address]
+    )
+
+
+@contextlib.asynccontextmanager
+async def sdk_member(
+    server: Server, room: str, identity: str, *, jwt: str | None = None
+) -> AsyncIterator[tuple[SdkRoom, Witness]]:
+    witness = Witness()
+    one = SdkRoom(server.url, jwt or token(identity, room), witness)
+    task = asyncio.create_task(one.run())
+    try:
+        await until(lambda: witness.joins or witness.ends, f"{identity} joins")
+        yield one, witness
+    finally:
+        one.leave()
+        async with asyncio.timeout(20):
+            await task
+
+
+def test_both_are_room_transports() -> None:
+    backends: list[type[RoomTransport]] = [LiveKitRoom, SdkRoom]
+
+    assert len(backends) == 2
+
+
+@pytest.mark.parametrize("sdk_sends", [True, False], ids=["sdk to ours", "ours to sdk"])
+async def test_data_and_messages_cross(far_server: Server, room: str, sdk_sends: bool) -> None:
+    got: list[DataPacket] = []
+    async with (
+        sdk_member(far_server, room, "sdk") as (sdk, sdk_saw),
+        member(far_server, room, "ours") as (ours, ours_saw),
+    ):
+        sender, receiver = (sdk, ours) if sdk_sends else (ours, sdk)
+        seen = ours_saw if sdk_sends else sdk_saw
+        track = sender.publish_data("aic.v.1")
+        await until(lambda: seen.track("aic.v.1"), "the data track is announced")
+        receiver.subscribe_data(seen.track("aic.v.1"), got.append)
+        sent = 0
+        deadline = time.monotonic() + 20
+        while len(got) < 50 and time.monotonic() < deadline:
+            sent += track.send(bytes([sent % 256]) * 1000, sent * 3000)
+            await asyncio.sleep(0.01)
+        assert len(got) >= 50
+        assert {len(packet.payload) for packet in got} == {1000}
+
+        await until(lambda: sender.send_control("aic.ctl", b"hello"), "the channel opens")
+        await until(lambda: seen.messages, "the message")
+        assert seen.messages[0] == ("sdk" if sdk_sends else "ours", "aic.ctl", b"hello")
+        track.unpublish()
+        await until(lambda: any("Removed" in type(one).__name__ for one in seen.changes), "its end")
+
+
+async def test_many_packets_at_once_all_leave(far_server: Server, room: str) -> None:
+    """A key picture is a burst."""
+    got: list[DataPacket] = []
+    async with (
+        sdk_member(far_server, room, "sdk") as (sdk, _),
+        member(far_server, room, "ours") as (ours, seen),
+    ):
+        track = sdk.publish_data("aic.v.1")
+        await until(lambda: seen.track("aic.v.1"), "the data track is announced")
+        ours.subscribe_data(seen.track("aic.v.1"), got.append)
+        await until(lambda: track.send(b"x", 0) and got, "the first packet")
+        for number in range(30):
+            assert track.send(bytes([number + 1]) * 1000, number)
+        await until(lambda: {packet.payload[0] for packet in got} >= set(range(1, 31)), "all")
+
+
+async def test_pictures_and_sound_cross_both_ways(far_server: Server, room: str) -> None:
+    async with (
+        sdk_member(far_server, room, "sdk") as (sdk, sdk_saw),
+        member(far_server, room, "ours") as (ours, ours_saw),
+        camera(sdk, lambda index: moving(index % 60, SIZE), name="from-sdk"),
+        camera(ours, lambda index: moving(index % 60, SIZE), name="from-ours"),
+    ):
+        sdk.publish_audio(AudioOffer(name="sdk-mic", make_track=lambda: Tone(440)))
+        ours.publish_audio(AudioOffer(name="our-mic", make_track=lambda: Tone(440)))
+        for receiver, seen, cam, mic in (
+            (sdk, sdk_saw, "from-ours", "our-mic"),
+            (ours, ours_saw, "from-sdk", "sdk-mic"),
+        ):
+            await until(lambda s=seen, c=cam: s.track(c), cam)
+            await until(lambda s=seen, m=mic: s.track(m), mic)
+            video = VideoIn(time.monotonic)
+            heard: list[int] = []
+            receiver.subscribe_video(seen.track(cam), video.push)
+            receiver.subscribe_audio(
+                seen.track(mic), lambda frame, _, h=heard: h.append(frame.samples)
+            )
+            async with asyncio.timeout(20):
+                frames = [await video.take() for _ in range(30)]
+            await until(lambda h=heard: len(h) > 20, "sound")
+            times = [frame.pts_us for frame in frames]
+            assert times == sorted(set(times))
+            assert frames[-1].size == SIZE
+            assert max(psnr(frames[-1].y, moving(index, SIZE).y) for index in range(60)) > 25
+
+
+async def test_a_refused_token_ends_it_and_is_not_shown(far_server: Server, room: str) -> None:
+    bad = token("a", room, secret="another secret that is long enough")
+    async with sdk_member(far_server, room, "a", jwt=bad) as (_, saw):
+        await until(lambda: saw.ends, "the end")
+
+    assert isinstance(saw.ends[0], AccessRefused)
+    assert bad not in str(saw.ends[0])
+
+
+async def test_two_of_one_identity_do_not_fight(far_server: Server, room: str) -> None:
+    async with (
+        sdk_member(far_server, room, "twin") as (_, first),
+        sdk_member(far_server, room, "twin") as (_, second),
+    ):
+        await until(lambda: first.ends, "the first gives way")
+        assert isinstance(first.ends[0], Duplicate)
+        assert second.joins == 1
