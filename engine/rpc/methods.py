@@ -27,6 +27,7 @@ Context: TypeAlias = "aio.ServicerContext[Any, Any]"  # generic in the type stub
 Q = TypeVar("Q", bound=Message)
 R = TypeVar("R", bound=Message)
 
+_ABORT_S: Final = 1.0
 _BUG: Final = Failure(
     code=grpc.StatusCode.INTERNAL, error=pb.ERROR_UNKNOWN, message="internal error"
 )
@@ -125,18 +126,27 @@ async def _guarded(
     ended: Ended,
 ) -> Any:
     started_s = time.monotonic()
-    code = grpc.StatusCode.OK
+    code = grpc.StatusCode.CANCELLED
+    failure: Failure | None = None
     try:
-        return await handle()
-    except asyncio.CancelledError:
-        code = grpc.StatusCode.CANCELLED
-        raise
+        response = await handle()
+        code = grpc.StatusCode.OK
+        return response
     except Exception as error:
         failure = _failure(name, error)
         code = failure.code
-        await context.abort(failure.code, failure.message, failure.metadata())
     finally:
         ended(name, code, time.monotonic() - started_s)
+    return await _abort(context, failure)
+
+
+async def _abort(context: Context, failure: Failure) -> None:
+    """End the call.  The status waits behind what the client has not read: do not wait for it."""
+    try:
+        async with asyncio.timeout(_ABORT_S):
+            await context.abort(failure.code, failure.message, failure.metadata())
+    except TimeoutError:
+        log.info("a client does not read its status")
 
 
 def _failure(name: str, error: Exception) -> Failure:
