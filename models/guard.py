@@ -27,6 +27,8 @@ class Fault(enum.Enum):
     SHAPE = "shape"  # other shapes or types than promised
     RANGE = "range"  # NaN, infinite, or outside the promised range
     FAR = "far"  # too far from the base picture
+    FROZEN = "frozen"  # the same again and again, while what goes in moves
+    SILENT = "silent"  # no sound, while what goes in is heard
 
 
 def judge(
@@ -48,13 +50,24 @@ def judge(
         return Fault.SHAPE
     if hidden.shape != state_shape or hidden.dtype != np.dtype(state.dtype):
         return Fault.SHAPE
-    low = -np.inf if state.low is None else state.low
-    high = np.inf if state.high is None else state.high
-    # NaN compares false; an infinity without a promised range is refused by the second test.
-    smallest, largest = float(hidden.min()), float(hidden.max())
-    if not (low <= smallest and largest <= high and np.isfinite(largest - smallest)):
+    if not within(hidden, state.low, state.high):
         return Fault.RANGE
     difference = np.maximum(luma, base) - np.minimum(luma, base)
     if int(difference.sum(dtype=np.uint32)) > MAX_MEAN_DIFFERENCE * difference.size:
         return Fault.FAR
     return None
+
+
+def within(values: npt.NDArray[np.generic], low: float | None, high: float | None) -> bool:
+    """Whether all values are finite and none is outside; two passes, no copy.
+
+    Args:
+        low: None: any finite value will do.
+    """
+    if values.size == 0:
+        return True
+    smallest, largest = float(values.min()), float(values.max())
+    # NaN compares false; an infinity without a promised range is refused by the last test.
+    above = smallest >= (-np.inf if low is None else low)
+    below = largest <= (np.inf if high is None else high)
+    return bool(above and below and np.isfinite(largest - smallest))

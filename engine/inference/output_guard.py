@@ -1,0 +1,120 @@
+"""Refuses what a model made before anybody sees or hears it: one guard for each stream.
+
+A single result can be judged by itself: shape, type, NaN, infinity, range.  That a model froze or
+fell silent shows over several frames only, and against what went in: a still scene makes equal
+pictures, and somebody who listens makes no sound.
+
+`models.guard.judge` looks at one restored picture where it is made; this is for whatever comes out
+of a backend, on its way to a room.
+"""
+
+import zlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Final, Literal, final
+
+import numpy as np
+import numpy.typing as npt
+
+from auralink.models.guard import Fault, within
+
+_PATIENCE: Final = 3  # frames: two equal ones happen where a camera repeats a picture
+_STEP: Final = 8  # of the grid on which pictures are compared: 1/64 of the samples
+_MOVES: Final = 1.0  # mean difference on the grid, grey levels: twice the noise of a camera
+_HEARD: Final = 0.01  # root mean square of full scale, -40 dB: speech from across a room
+_SILENT: Final = 0.0003  # -70 dB: below the noise of any microphone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What a model says it makes.
+
+    Attributes:
+        low: smallest sound value; None: any finite one.
+        full_scale: of sound: what counts as 1.0.
+    """
+
+    kind: Literal["picture", "sound"]
+    shape: tuple[int, ...]
+    dtype: str
+    low: float | None = None
+    high: float | None = None
+    full_scale: float = 1.0
+
+
+@final
+class OutputGuard:
+    """One stream's: it remembers what went in and came out before."""
+
+    def __init__(self) -> None:
+        self._input: npt.NDArray[np.float32] | None = None  # on the grid
+        self._output: int | None = None  # checksum
+        self._frozen = self._silent = 0
+
+    def judge(
+        self,
+        given: npt.NDArray[np.generic],
+        made: npt.NDArray[np.generic],
+        promise: Promise,
+    ) -> Fault | None:
+        """None if sound.
+
+        Args:
+            given: what went in, of any shape; pictures ``(h, w)``.
+            made: what came out.
+        """
+        if made.shape != promise.shape or made.dtype != np.dtype(promise.dtype):
+            return Fault.SHAPE
+        if not within(made, promise.low, promise.high):
+            return Fault.RANGE
+        if promise.kind == "sound":
+            return self._judge_sound(given, made, promise.full_scale)
+        return self._judge_picture(given, made)
+
+    def _judge_sound(
+        self, given: npt.NDArray[np.generic], made: npt.NDArray[np.generic], full_scale: float
+    ) -> Fault | None:
+        lost = _rms(given) > _HEARD * full_scale and _rms(made) < _SILENT * full_scale
+        self._silent = self._silent + 1 if lost else 0
+        return Fault.SILENT if self._silent >= _PATIENCE else None
+
+    def _judge_picture(
+        self, given: npt.NDArray[np.generic], made: npt.NDArray[np.generic]
+    ) -> Fault | None:
+        grid = given[::_STEP, ::_STEP].astype(np.float32)
+        checksum = zlib.crc32(np.ascontiguousarray(made).data)
+        before, self._input = self._input, grid
+        same, self._output = checksum == self._output, checksum
+        moved = (
+            before is not None
+            and before.shape == grid.shape
+            and float(np.abs(grid - before).mean()) > _MOVES
+        )
+        self._frozen = self._frozen + 1 if same and moved else 0
+        return Fault.FROZEN if self._frozen >= _PATIENCE else None
+
+
+@final
+class OutputGuards:
+    """Of all streams, at most so many: the one silent for longest starts over."""
+
+    def __init__(self, *, streams: int = 256) -> None:
+        self._most = streams
+        self._guards: OrderedDict[str, OutputGuard] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._guards)
+
+    def of(self, stream: str) -> OutputGuard:
+        guard = self._guards.get(stream)
+        if guard is None:
+            guard = self._guards[stream] = OutputGuard()
+            if len(self._guards) > self._most:
+                self._guards.popitem(last=False)
+        self._guards.move_to_end(stream)
+        return guard
+
+
+def _rms(samples: npt.NDArray[np.generic]) -> float:
+    values = samples.astype(np.float32)
+    return float(np.sqrt(np.mean(values * values))) if values.size else 0.0
