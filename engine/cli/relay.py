@@ -13,7 +13,7 @@ import typer
 
 from auralink.codecs.video.options import EncoderOptions
 from auralink.codecs.video.profiles import DEFAULT_PROFILE, PROFILES
-from auralink.engine.cli import values
+from auralink.engine.cli import loop, values
 from auralink.engine.cli.terminal import Json, note, print_json
 from auralink.engine.cli.workers import worker_pool
 from auralink.engine.inference.base import decoder_at
@@ -23,6 +23,7 @@ from auralink.engine.relay.opening import encoders_at
 from auralink.engine.relay.options import ENCODER_CORES, RelayOptions
 from auralink.engine.relay.status import line, status
 from auralink.engine.room import compat
+from auralink.engine.room.backends import BACKENDS, Backend
 
 Url = Annotated[str | None, typer.Option(help="wss://HOST; default: LIVEKIT_URL.")]
 Rate = Annotated[
@@ -41,6 +42,9 @@ Name = Annotated[str, typer.Option(help="The bots are called NAME-src, NAME-up, 
 RestoredCodec = Annotated[str, typer.Option("--codec", help="Of restored video: vp8, h264.")]
 Preset = Annotated[
     int | None, typer.Option(min=1, max=12, help="Effort; default: what time allows.")
+]
+BackendName = Annotated[
+    str, typer.Option("--backend", help="What bots join with: aiortc (our own client), sdk.")
 ]
 Address = Annotated[
     list[str] | None, typer.Option("--address", help="Local address for media; default: all.")
@@ -66,6 +70,7 @@ def relay(
     name: Name = "aic",
     codec: RestoredCodec = "vp8",
     preset: Preset = None,
+    backend: BackendName = "aiortc",
     address: Address = None,
     seconds: Seconds = None,
     json: Json = False,
@@ -87,6 +92,7 @@ def relay(
             role=role,
             name=name,
             codec=_codec(codec),
+            backend=known_backend(backend),
             options=_options(rate, profile, audio_rate, size, only, preset),
         ),
         seconds,
@@ -109,6 +115,7 @@ def join(
     name: Name = "aic",
     codec: RestoredCodec = "vp8",
     preset: Preset = None,
+    backend: BackendName = "aiortc",
     address: Address = None,
     seconds: Seconds = None,
     json: Json = False,
@@ -125,6 +132,7 @@ def join(
             role=Role.RECEIVE if receive else Role.SEND,
             name=name,
             codec=_codec(codec),
+            backend=known_backend(backend),
             options=_options(rate, profile, audio_rate, size, only, preset),
         ),
         seconds,
@@ -152,6 +160,11 @@ def _options(
     )
 
 
+def known_backend(name: str) -> Backend:
+    values.known_name("backend", name, BACKENDS)
+    return "sdk" if name == "sdk" else "aiortc"
+
+
 def _codec(name: str) -> Any:
     return values.known_name("codec", name, ("vp8", "h264"))
 
@@ -171,7 +184,7 @@ def _run(
             decoder=partial(decoder_at, pool),
         )
         with contextlib.suppress(KeyboardInterrupt):
-            _loop()(_until_asked(job, seconds, quiet=json))
+            loop.run(_until_asked(job, seconds, quiet=json))
     if json:
         print_json(status(job))
     else:
@@ -179,12 +192,12 @@ def _run(
 
 
 async def _until_asked(job: RelayJob, seconds: float | None, *, quiet: bool) -> None:
-    loop = asyncio.get_running_loop()
+    running = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C interrupts the loop
-            loop.add_signal_handler(number, job.leave)
+            running.add_signal_handler(number, job.leave)
     if seconds is not None:
-        loop.call_later(seconds, job.leave)
+        running.call_later(seconds, job.leave)
     telling = None if quiet else asyncio.create_task(_tell(job))
     try:
         await job.run()
@@ -197,11 +210,3 @@ async def _tell(job: RelayJob) -> None:
     while True:
         await asyncio.sleep(5)
         note(line(job))
-
-
-def _loop() -> Any:
-    try:
-        import uvloop
-    except ImportError:  # no wheel for Windows
-        return asyncio.run
-    return uvloop.run

@@ -20,12 +20,14 @@ from auralink.engine.cli import loop, values
 from auralink.engine.cli.relay import (
     Address,
     AudioRate,
+    BackendName,
     Largest,
     Preset,
     ProfileName,
     Rate,
     RestoredCodec,
     Url,
+    known_backend,
 )
 from auralink.engine.cli.terminal import Json, note, print_json
 from auralink.engine.cli.workers import worker_pool
@@ -83,6 +85,7 @@ def worker(
     name: Annotated[str, typer.Option(help="Bots are called NAME-JOB-src and so on.")] = "aic",
     codec: RestoredCodec = "vp8",
     preset: Preset = None,
+    backend: BackendName = "aiortc",
     address: Address = None,
     json: Json = False,
 ) -> None:
@@ -106,6 +109,7 @@ def worker(
         height=height,
         codec=values.known_name("codec", codec, ("vp8", "h264")),  # type: ignore[arg-type]
         preset=preset,
+        backend=known_backend(backend),
     )
     defaults.check()
     if address:

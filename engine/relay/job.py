@@ -22,7 +22,7 @@ from auralink.engine.relay.downlink import Downlink
 from auralink.engine.relay.options import RelayOptions
 from auralink.engine.relay.status import status
 from auralink.engine.relay.uplink import Uplink
-from auralink.engine.room.livekit_room import LiveKitRoom
+from auralink.engine.room.backends import Backend, open_room
 
 
 class Role(enum.Enum):
@@ -50,6 +50,7 @@ class RelaySettings:
     Attributes:
         name: identities of the bots are made of it.
         codec: of the restored tracks.
+        backend: what the bots join with.
         token: of the first bot, if somebody else made one for `first_identity`; those of the
             others are made with the key and secret of their places.
     """
@@ -60,6 +61,7 @@ class RelaySettings:
     name: str = "aic"
     codec: NativeCodec = "vp8"
     options: RelayOptions = field(default_factory=RelayOptions)
+    backend: Backend = "aiortc"
     token: str = field(default="", repr=False)
 
     @property
@@ -94,6 +96,7 @@ class RelayJob:
 
     Raises:
         InputError: no token can be made.
+        UnsupportedError: the backend is not installed.
     """
 
     def __init__(
@@ -187,7 +190,9 @@ class RelayJob:
         token = token or place.access.token_for(place.room, identity, publishes=publishes)
         told = partial(self._tell, f"{place.room}: ")
         bot = Bot(
-            lambda listener: LiveKitRoom(place.access.url, token, listener, version=self._version),
+            lambda listener: open_room(
+                self._settings.backend, place.access.url, token, listener, version=self._version
+            ),
             told=told,
         )
         self._crew.bots.append(bot)

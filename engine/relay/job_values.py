@@ -57,6 +57,7 @@ class JobSpec:
             "role": settings.role.value,
             "name": settings.name,
             "codec": settings.codec,
+            "backend": settings.backend,
             "options": options
             | {
                 "size": list(settings.options.size),

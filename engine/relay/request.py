@@ -9,6 +9,7 @@ from auralink.codecs.errors import InputError
 from auralink.codecs.video.profiles import DEFAULT_PROFILE, PROFILES
 from auralink.engine.relay.job import Place, RelaySettings, Role
 from auralink.engine.relay.options import RelayOptions
+from auralink.engine.room.backends import Backend
 
 MAX_BYTES: Final = 16_384  # of JSON: sixteen identities and everything else take one of these
 _START_BPS: Final = 150_000
@@ -47,6 +48,7 @@ class RelayRequest(BaseModel):
     max_streams: int = Field(default=16, ge=1, le=64)
     codec: Literal["vp8", "h264"] = "vp8"
     preset: int | None = Field(default=None, ge=1, le=12)
+    backend: Backend = "aiortc"
 
     @classmethod
     def parse(cls, text: str | bytes, defaults: Self | None = None) -> Self:
@@ -111,6 +113,7 @@ class RelayRequest(BaseModel):
             name=name,
             codec=self.codec,
             options=self.options(),
+            backend=self.backend,
             token=token,
         )
 

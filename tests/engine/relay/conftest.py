@@ -1,3 +1,3 @@
-from ..room.conftest import livekit, loopback, room
+from ..room.conftest import far_server, livekit, loopback, room, this_address
 
-__all__ = ["livekit", "loopback", "room"]
+__all__ = ["far_server", "livekit", "loopback", "room", "this_address"]

@@ -5,58 +5,25 @@ It does not offer loopback addresses, so the server is at another one of this ma
 
 import asyncio
 import contextlib
-import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
-import aioice.ice
 import pytest
 
 from auralink.engine.room.data_packet import DataPacket
 from auralink.engine.room.errors import AccessRefused, Duplicate
-from auralink.engine.room.livekit_room import LiveKitRoom
-from auralink.engine.room.transport import AudioOffer, RoomTransport
+from auralink.engine.room.transport import AudioOffer
 from auralink.engine.room.video_in import VideoIn
 
 from ...codecs.pictures import moving, psnr
 from .people import Tone, Witness, camera, member, until
-from .server import Server, find_server, token
+from .server import Server, token
 
 pytest.importorskip("livekit.rtc", reason="the extra `livekit` is not installed")
 from auralink.engine.room.sdk_room import SdkRoom
 
+pytestmark = pytest.mark.usefixtures("this_address")
 SIZE = (320, 240)
-
-
-def outside_address() -> str | None:
-    """An address of this machine that is not loopback; nothing is sent to find it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
-        try:
-            one.connect(("192.0.2.200", 9))
-        except OSError:
-            return None
-        address: str = one.getsockname()[0]
-    return None if address.startswith("127.") else address
-
-
-@pytest.fixture(scope="module")
-def far_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    path, address = find_server(), outside_address()
-    if path is None:
-        pytest.skip("no livekit-server: `make tools` builds one (needs Go), or set LIVEKIT_SERVER")
-    if address is None:
-        pytest.skip("this machine has loopback only, where the SDK does not connect")
-    server = Server(path, tmp_path_factory.mktemp("livekit"), address=address)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(autouse=True)
-def this_address(far_server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: [far_server.address]
-    )
 
 
 @contextlib.asynccontextmanager
@@ -73,12 +40,6 @@ async def sdk_member(
         one.leave()
         async with asyncio.timeout(20):
             await task
-
-
-def test_both_are_room_transports() -> None:
-    backends: list[type[RoomTransport]] = [LiveKitRoom, SdkRoom]
-
-    assert len(backends) == 2
 
 
 @pytest.mark.parametrize("sdk_sends", [True, False], ids=["sdk to ours", "ours to sdk"])
