@@ -69,7 +69,6 @@ class Metrics:
         self._overspent = self._counter(names.OVERSPENT)
         self._restarts = self._counter(names.JOB_RESTARTS)
         self._losses = self._counter(names.ROOM_LOSSES)
-        self._rejected = self._counter(names.MODEL_REJECTED)
         self._lag = self._histogram(names.LOOP_LAG)
         self._gauge(names.STARTED).set(started)
         self._gauge(names.BUILD).labels(version).set(1)
@@ -149,9 +148,6 @@ class Metrics:
         self._frames.labels("inference", kind, outcome).inc(count)
         if fallback:
             self._fallback.labels(fallback).inc(count)
-
-    def model_rejected(self) -> None:
-        self._rejected.inc()
 
     def lag(self, seconds: float) -> None:
         """A beat of the event loop came so late."""

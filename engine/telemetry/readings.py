@@ -43,6 +43,18 @@ class WorkersReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelsReading:
+    """
+    Attributes:
+        ready: networks in use.
+        refused: models that were not taken into use, since the start; None: nobody counts.
+    """
+
+    ready: int
+    refused: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsReading:
     connected: bool
     buffered: int
@@ -68,7 +80,7 @@ class Readings:
     jobs: JobsReading | None = None
     inference: InferenceReading | None = None
     workers: WorkersReading | None = None
-    models: int | None = None  # that are in use
+    models: ModelsReading | None = None
     records: RecordsReading | None = None
     redis: BreakerStatistics | None = None
     process: ProcessReading = field(default_factory=ProcessReading)

@@ -26,6 +26,7 @@ from auralink.engine.telemetry.metrics import Metrics
 from auralink.engine.telemetry.readings import (
     InferenceReading,
     JobsReading,
+    ModelsReading,
     ProcessReading,
     Readings,
     RecordsReading,
@@ -75,7 +76,7 @@ class Sources:
     redis: Callable[[], BreakerStatistics | None] = lambda: None
     inference: Callable[[], InferenceCounts | None] = lambda: None
     workers: Callable[[], WorkersReading | None] = lambda: None
-    models: Callable[[], int | None] = lambda: None
+    models: Callable[[], ModelsReading | None] = lambda: None
     process: Callable[[], ProcessReading] = ProcessReading
     wall: Callable[[], float] = field(kw_only=True)
 

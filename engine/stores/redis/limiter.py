@@ -12,7 +12,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from auralink.engine.stores.errors import StoreAway
 from auralink.engine.stores.local_window import LocalWindows
 from auralink.engine.stores.protocols import Decision, Limit
-from auralink.engine.stores.redis.guarded import GuardedRedis
+from auralink.engine.stores.redis.guarded import GuardedRedis, RedisStatus
 
 _LONGEST_KEY: Final = 128  # characters; a client may choose its name
 
@@ -42,6 +42,11 @@ class SharedLimiter:
         self._clock = clock
         self._local = local or LocalWindows()
         self._shared = None if redis is None else _strategy(redis)
+
+    @property
+    def redis_status(self) -> RedisStatus | None:
+        """``None``: there is no Redis."""
+        return None if self._redis is None else self._redis.status()
 
     async def hit(self, key: str, limit: Limit) -> Decision:
         name = _bounded(key)

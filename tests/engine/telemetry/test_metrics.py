@@ -15,6 +15,7 @@ from auralink.engine.telemetry.metrics import Metrics
 from auralink.engine.telemetry.readings import (
     InferenceReading,
     JobsReading,
+    ModelsReading,
     ProcessReading,
     Readings,
     RecordsReading,
@@ -74,7 +75,7 @@ def everything() -> Readings:
             queue_depth=3, in_flight=5, outcomes={}, breakers={"restore": breaker(State.OPEN)}
         ),
         workers=WorkersReading(ready=1, wanted=2, lost=4),
-        models=1,
+        models=ModelsReading(ready=1, refused=5),
         records=RecordsReading(connected=True, buffered=9, written=100, dropped=2),
         redis=breaker(State.HALF_OPEN),
         process=ProcessReading(
@@ -99,7 +100,6 @@ def use_all(metrics: Metrics) -> None:
         for stream in deltas.take([job(up(bytes=sizes[0], original_bytes=sizes[1]))]).streams:
             metrics.stream(stream)
     metrics.jobs(restarts=2, losses=3)
-    metrics.model_rejected()
     metrics.lag(0.02)
     metrics.show(everything())
 
@@ -166,9 +166,9 @@ def test_only_our_own_faults_are_errors(metrics: Metrics, status: int, errors: i
 def test_applications_do_not_share_a_registry(metrics: Metrics) -> None:
     other = Metrics(version="1.2.3", started=1_000.0)
 
-    metrics.model_rejected()
+    metrics.jobs(restarts=1, losses=0)
 
-    assert values(other)["aic_model_rejections_total"] == 0
+    assert values(other)["aic_job_restarts_total"] == 0
     assert not [one for one in REGISTRY.collect() if one.name.startswith("aic_")]
 
 
