@@ -16,13 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from auralink.codecs.errors import AuraLinkError
 from auralink.engine.service.auth.matrix import check_complete
 from auralink.engine.service.context import Context
-from auralink.engine.service.http.body_limit import BodyLimit
 from auralink.engine.service.http.cors import ExactOrigins
 from auralink.engine.service.http.door import Door, guarded
 from auralink.engine.service.http.matrix import MATRIX
 from auralink.engine.service.http.openapi import describe
 from auralink.engine.service.http.problems import trouble_of
 from auralink.engine.service.http.request_ids import RequestIds
+from auralink.engine.service.http.request_limits import RequestLimits
 from auralink.engine.service.http.routes import (
     alerts,
     config,
@@ -34,6 +34,7 @@ from auralink.engine.service.http.routes import (
     performance,
     sessions,
 )
+from auralink.engine.service.settings.tree import Http
 
 _SEND_S: Final = 30.0
 _MODULES: Final = (
@@ -74,10 +75,14 @@ def create_app(context: Context) -> FastAPI:
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     settings = context.settings
     app.add_middleware(ExactOrigins, origins=lambda: settings.now.http.cors_origins)
-    app.add_middleware(BodyLimit, most=lambda: settings.now.http.body_bytes, send_s=_SEND_S)
+    app.add_middleware(RequestLimits, limits=lambda: _limits(settings.now.http), send_s=_SEND_S)
     app.add_middleware(Measured, context=context)
     app.add_middleware(RequestIds, new_id=lambda: secrets.token_hex(8))
     return app
+
+
+def _limits(http: Http) -> tuple[int, int]:
+    return http.header_bytes, http.body_bytes
 
 
 async def _answer(request: Request, error: Exception) -> Response:

@@ -122,7 +122,8 @@ class GuardedProtocol(H11Protocol):
     def _late(self) -> None:
         self._deadline = None
         self._all.timed_out += 1
-        answering = self.cycle is not None and self.cycle.response_started
+        cycle = self.cycle  # the last request's, until the head of this one is whole
+        answering = cycle is not None and cycle.response_started and not cycle.response_complete
         if not answering and not self.transport.is_closing():
             self._refuse(408)
         self.hang_up_soon()

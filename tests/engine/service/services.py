@@ -192,7 +192,7 @@ async def service_in(folder: Path, wanted: Wanted | None = None) -> AsyncIterato
         "AURALINK_HTTP__PORT": "0",
         "AURALINK_LIMITS__REQUESTS_PER_MINUTE": "100000",
         "AURALINK_LIMITS__ATTEMPTS_PER_MINUTE": "10000",
-        "AURALINK_ENGINE__DRAIN_S": "5",
+        "AURALINK_ENGINE__DRAIN_S": "0",
         "DATABASE_URL": f"sqlite:///{folder / 'records.db'}",
         "LIVEKIT_URL": "ws://127.0.0.1:7880",
         "LIVEKIT_API_KEY": "key",
@@ -231,12 +231,9 @@ async def service_in(folder: Path, wanted: Wanted | None = None) -> AsyncIterato
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(_end, context, running)
-        waiting = [asyncio.ensure_future(listening), running]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            await running
+        await first_of(listening, running)
         if asked.wait:
-            await ready.wait()
+            await first_of(asyncio.create_task(ready.wait()), running)
         client = await stack.enter_async_context(aiohttp.ClientSession())
         yield Service(context, listening.result(), client, relays, telemetry, ladders, running)
 
@@ -246,10 +243,18 @@ async def as_context(value: Any) -> AsyncIterator[Any]:
     yield value
 
 
+async def first_of(wanted: "asyncio.Future[Any]", running: "asyncio.Task[int]") -> None:
+    """Wait for something; raise if the service ended first."""
+    await asyncio.wait([wanted, running], return_when=asyncio.FIRST_COMPLETED)
+    if not wanted.done():
+        wanted.cancel()
+        await running
+
+
 async def _end(context: Context, running: "asyncio.Task[int]") -> None:
     context.ending.ask()
     await asyncio.gather(running, return_exceptions=True)
-    assert context.lifecycle.state is State.STOPPED
+    assert context.lifecycle.state in (State.STOPPED, State.NEW)
 
 
 async def until(holds: Callable[[], bool]) -> None:

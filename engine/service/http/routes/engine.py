@@ -50,7 +50,7 @@ def router(context: Context, guard: type[APIRoute]) -> APIRouter:
     @routes.get("/openapi.json", responses=documented(401, 403, 429, 503))
     async def get_openapi(request: Request) -> dict[str, Any]:
         """This API, in OpenAPI."""
-        described: dict[str, Any] = request.app.openapi()
+        described: dict[str, Any] = await asyncio.to_thread(request.app.openapi)
         return described
 
     @routes.get(
