@@ -130,8 +130,12 @@ class GrpcServer:
         self._streams.drain()
         await self._health.enter_graceful_shutdown()
 
-    async def stop(self) -> None:
-        """Safe to call twice, and before `start`."""
+    async def stop(self, drain_s: float | None = None) -> None:
+        """Safe to call twice, and before `start`.
+
+        Args:
+            drain_s: for calls in progress; None: as the settings say.
+        """
         server, self._server = self._server, None
         if server is None:
             return
@@ -140,7 +144,7 @@ class GrpcServer:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
-        await server.stop(self._settings.drain_s)
+        await server.stop(self._settings.drain_s if drain_s is None else drain_s)
         await self._streams.close_all()
 
     def _build(self) -> aio.Server:

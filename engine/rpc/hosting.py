@@ -1,0 +1,119 @@
+"""The gRPC server as a phase of the engine's start: settings and parts of the context in."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from time import perf_counter
+from typing import Any, Final, final
+
+from auralink.codecs.video.options import EncoderOptions
+from auralink.codecs.video.profiles import DEFAULT_PROFILE
+from auralink.codecs.video.protocol import VideoEncoder
+from auralink.engine.inference.base import decoder_at, encoder_at
+from auralink.engine.inference.hosts import Host
+from auralink.engine.rpc.access import Authenticate
+from auralink.engine.rpc.encoders import OpenVideo
+from auralink.engine.rpc.parts import ModelFact, Observer, Threads, Unobserved, parts_of
+from auralink.engine.rpc.server import GrpcServer
+from auralink.engine.rpc.settings import RpcSettings, TlsFiles
+from auralink.engine.service.auth.principal import Principal
+from auralink.engine.service.context import Context
+from auralink.engine.service.lifecycle import Phase
+from auralink.engine.service.parts import Part
+from auralink.engine.service.settings.tree import Settings
+from auralink.engine.tasks import spawn
+
+_MOST_STREAMS: Final = 32
+_FORCED_S: Final = 0.5  # for calls in progress, once somebody hurries
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosting:
+    """Give this to `Works.further` where ``grpc.enabled`` is on.
+
+    Attributes:
+        host: at whose workers pictures are coded and decoded.
+    """
+
+    host: Host
+    profile: str = DEFAULT_PROFILE
+    observer: Observer = field(default_factory=Unobserved)
+
+    def __call__(self, context: Context) -> Phase[Any]:
+        part = Part[GrpcServer]("grpc")
+        return Phase(part=part, open=lambda: self._open(context))
+
+    @asynccontextmanager
+    async def _open(self, context: Context) -> AsyncIterator[GrpcServer]:
+        settings = rpc_settings(context.settings.now, self.profile)
+        threads = Threads(settings.frames_in_flight)
+        parts = parts_of(
+            profile=self.profile,
+            open_video=encoders_at(self.host, self.profile),
+            open_decoder=partial(decoder_at, self.host),
+            model=lambda: model_of(context),
+            run=threads,
+            authenticate=authenticator(context),
+            observer=self.observer,
+        )
+        server = GrpcServer(parts, settings, version=context.version)
+        draining: list[asyncio.Task[None]] = []
+        try:
+            await server.start()
+            context.ending.on_ask(
+                lambda: draining.append(spawn(server.drain(), "rpc-drain", lambda error: None))
+            )
+            yield server
+        finally:
+            forced = context.ending.forced.is_set()
+            await server.stop(_FORCED_S if forced else None)
+            await asyncio.to_thread(threads.close)
+
+
+def rpc_settings(settings: Settings, profile: str) -> RpcSettings:
+    """What the tree of settings says about gRPC; everything else keeps its default."""
+    grpc = settings.grpc
+    tls = None
+    if grpc.tls and grpc.certificate is not None and grpc.key is not None:
+        tls = TlsFiles(certificate=grpc.certificate, key=grpc.key, clients=grpc.client_ca)
+    return RpcSettings(
+        host=grpc.host,
+        port=grpc.port,
+        tls=tls,
+        production=settings.environment == "production",
+        reflection=grpc.reflection,
+        profile=profile,
+        max_streams=min(settings.limits.sessions, _MOST_STREAMS),
+        drain_s=settings.engine.drain_s,
+    )
+
+
+def authenticator(context: Context) -> Authenticate:
+    """By the keys in force when a call comes."""
+
+    def authenticate(*, authorization: str | None, api_key: str | None) -> Principal:
+        people = context.access.people
+        return people.authenticate(
+            authorization=authorization, api_key=api_key, now=context.clocks.wall()
+        )
+
+    return authenticate
+
+
+def model_of(context: Context) -> ModelFact:
+    """The first network in use; one without a name if there is none."""
+    models = context.models.peek()
+    for model in models.loaded() if models is not None else ():
+        return ModelFact(name=model.name, version=model.version, loaded=True)
+    return ModelFact(name="", version="", loaded=False)
+
+
+def encoders_at(host: Host, profile: str) -> OpenVideo:
+    def opening(*, fps: float, screen: bool) -> VideoEncoder:
+        options = EncoderOptions(screen=True if screen else None)
+        return encoder_at(host, profile, fps=fps, options=options, clock=perf_counter)
+
+    return opening
