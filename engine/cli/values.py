@@ -8,12 +8,13 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import typer
 
 from auralink.codecs.errors import UnsupportedError
 
-_UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
+_UNITS: Final = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(?:bit/s|bps)?", re.IGNORECASE)
 
 

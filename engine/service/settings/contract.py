@@ -51,14 +51,14 @@ def _never(value: object, why: str) -> Meaning:
     return Meaning(why=why, refused=value)
 
 
-_SFU = _idle("of the media server; this engine joins rooms as a participant")
-_MODELS = _idle("models/weights/manifest.json says which networks there are")
-_ONE = _idle("one process serves everything; encoders have processes of their own")
-_QUEUES = _idle("queues have fixed bounds, see docs/operations.md")
-_GPU = _idle("networks run on the processor")
-_JOB = _idle("a job says its profile and its bit rate")
-_PRIVACY = _idle("media is never stored; database.retention_days bounds the rest")
-_ALWAYS = _idle("always on")
+_SFU: Final = _idle("of the media server; this engine joins rooms as a participant")
+_MODELS: Final = _idle("models/weights/manifest.json says which networks there are")
+_ONE: Final = _idle("one process serves everything; encoders have processes of their own")
+_QUEUES: Final = _idle("queues have fixed bounds, see docs/operations.md")
+_GPU: Final = _idle("networks run on the processor")
+_JOB: Final = _idle("a job says its profile and its bit rate")
+_PRIVACY: Final = _idle("media is never stored; database.retention_days bounds the rest")
+_ALWAYS: Final = _idle("always on")
 
 # A "*" stands for one name or place in a list.
 FILE: Final[Mapping[str, Meaning]] = {
