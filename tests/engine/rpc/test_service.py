@@ -1,6 +1,7 @@
 """The service as clients see it: stock stubs, a real server, real codecs."""
 
 import asyncio
+import io
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from auralink.bench.metrics import psnr, ssim
 from auralink.codecs.frame import Frame
+from auralink.codecs.video.container import read_packets
+from auralink.codecs.video.profiles import open_decoder
+from auralink.codecs.video.protocol import Status
+from auralink.codecs.video.receiver import Receiver
 from auralink.engine.media.reader import Clip, ReadOptions
 from auralink.engine.rpc.failures import DETAILS_KEY
 from auralink.engine.rpc.framing import split
@@ -92,6 +97,19 @@ async def test_a_stream_answers_every_frame_in_order(serve: Serve) -> None:
     assert sum(len(response.frames) for response in shown) == 20
     assert not any(response.need_key for response in shown)
     assert served.server.streams.count == 0  # its encoder ended with the call
+
+
+async def test_the_answers_of_a_stream_are_an_aic_file(serve: Serve) -> None:
+    served = await serve()
+    requests = [picture(moving(number), number + 1) for number in range(6)]
+
+    data = [one.compressed_data async for one in served.stub.CompressStream(each(requests))]
+    packets = [packet for _, packet in read_packets(io.BytesIO(b"".join(data)))]
+
+    receiver = Receiver(open_decoder())
+    pictures = [picture for packet in packets for picture in receiver.push(packet)]
+    assert [picture.status is Status.FROZEN for picture in pictures] == [False] * 6
+    receiver.close()
 
 
 async def test_conservative_measures_each_frame_and_others_key_units_only(serve: Serve) -> None:
