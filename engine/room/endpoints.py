@@ -1,4 +1,4 @@
-"""Addresses and join requests of LiveKit's signal protocol, version 1.  Pure.
+"""Addresses and join requests of LiveKit's signal protocol, versions 1 and 0.  Pure.
 
 Source: livekit/protocol ``livekit_rtc.proto``; server ``pkg/service/rtcservice.go``.
 """
@@ -16,6 +16,8 @@ from auralink.codecs.errors import InputError
 PROTOCOL: Final = 17  # of the signal messages: 16 adds the packet trailer, 17 single connections
 SIGNAL_PATH: Final = "/rtc/v1"
 VALIDATE_PATH: Final = "/rtc/v1/validate"
+OLD_SIGNAL_PATH: Final = "/rtc"
+OLD_VALIDATE_PATH: Final = "/rtc/validate"
 AGENT_PATH: Final = "/agent"
 AGENT_PROTOCOL: Final = 1
 _SCHEMES: Final = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
@@ -25,6 +27,23 @@ def signal_url(server: str, join_request: str) -> str:
     return _url(server, SIGNAL_PATH, {"join_request": join_request})
 
 
+def old_signal_url(server: str, *, version: str) -> str:
+    """Signal protocol 0, for servers before 1.9.11: settings in the query, two connections."""
+    settings = {
+        "protocol": str(PROTOCOL),
+        "version": version,
+        "os": "linux",
+        "auto_subscribe": "0",
+        "adaptive_stream": "0",
+        "subscriber_allow_pause": "0",
+    }
+    return _url(server, OLD_SIGNAL_PATH, settings)
+
+
+def old_validate_url(server: str) -> str:
+    return _http(_url(server, OLD_VALIDATE_PATH, {"protocol": str(PROTOCOL)}))
+
+
 def agent_url(server: str) -> str:
     """Where workers register."""
     return _url(server, AGENT_PATH, {"protocol": str(AGENT_PROTOCOL)})
@@ -32,8 +51,7 @@ def agent_url(server: str) -> str:
 
 def validate_url(server: str, join_request: str) -> str:
     """Plain HTTP: a failed WebSocket upgrade hides why, this address tells."""
-    url = urlsplit(_url(server, VALIDATE_PATH, {"join_request": join_request}))
-    return urlunsplit(url._replace(scheme={"ws": "http", "wss": "https"}[url.scheme]))
+    return _http(_url(server, VALIDATE_PATH, {"join_request": join_request}))
 
 
 def join_request(
@@ -76,6 +94,11 @@ def check_server(server: str) -> None:
     parts = urlsplit(server)
     if parts.scheme not in _SCHEMES or not parts.hostname:
         raise InputError(f"{server!r} is no server address: ws://HOST:PORT or wss://HOST")
+
+
+def _http(address: str) -> str:
+    url = urlsplit(address)
+    return urlunsplit(url._replace(scheme={"ws": "http", "wss": "https"}[url.scheme]))
 
 
 def _url(server: str, path: str, query: Mapping[str, str]) -> str:

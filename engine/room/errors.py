@@ -29,7 +29,7 @@ class RoomMissing(RoomError):
 
 
 class ServerTooOld(RoomError):
-    """The server lacks ``/rtc/v1`` (LiveKit before 1.9.11)."""
+    """The server lacks what is needed: ``/rtc/v1`` (before 1.9.11), or even ``/rtc``."""
 
 
 class Duplicate(RoomError):

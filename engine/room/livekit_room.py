@@ -9,9 +9,11 @@ from livekit.protocol import models, rtc
 
 from auralink.codecs.errors import BitstreamError, InputError
 from auralink.engine.room.data_packet import parse_packet
+from auralink.engine.room.dual_peer import DualPeer
 from auralink.engine.room.errors import ConnectionFailed
 from auralink.engine.room.ice import relay_servers
-from auralink.engine.room.peer import DATA_TRACK, LOSSY, RELIABLE, Peer, data_packet
+from auralink.engine.room.media_path import DATA_TRACK, LOSSY, RELIABLE
+from auralink.engine.room.peer import Peer, data_packet
 from auralink.engine.room.publications import DataPublication, MediaPublication, Publications
 from auralink.engine.room.roster import DataTrackRemoved, Roster, TrackRemoved
 from auralink.engine.room.signal import Event, SignalClient
@@ -46,7 +48,7 @@ class LiveKitRoom:
         self._listener = listener
         self._signal = SignalClient(server, token, self._event, version=version)
         self._roster = Roster()
-        self._peer: Peer | None = None
+        self._peer: Peer | DualPeer | None = None
         self._joined = False
         self._resumed = False  # and the participants are not told anew yet
         self._publications = Publications(self)
@@ -119,7 +121,7 @@ class LiveKitRoom:
     # -- Wire, for publications --------------------------------------------------------------------
 
     @property
-    def peer(self) -> Peer | None:
+    def peer(self) -> Peer | DualPeer | None:
         return self._peer
 
     def request(self, request: rtc.SignalRequest) -> None:
@@ -150,8 +152,9 @@ class LiveKitRoom:
         self._joined = True
         self._resumed = False
         self._changes(self._roster.reset(join.participant.sid))
-        peer = self._peer = Peer(self.request, self, relay_servers(join))
-        peer.start()
+        kind = DualPeer if self._signal.old else Peer
+        self._peer = kind(self.request, self, relay_servers(join))
+        self._peer.start()
         self._publications.joined()
         self._listener.joined()
         self._changes(self._roster.update(join.other_participants))
@@ -172,6 +175,8 @@ class LiveKitRoom:
         match kind:
             case "answer":
                 peer.answer(response.answer)
+            case "offer":
+                peer.offer(response.offer)
             case "trickle":
                 await peer.trickle(response.trickle)
             case "media_sections_requirement":

@@ -9,58 +9,20 @@ One exchange at a time: an offer made before the transport is connected confuses
 """
 
 import asyncio
-import json
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, final
+from typing import Final, final
 
-from aiortc import (
-    MediaStreamTrack,
-    RTCBundlePolicy,
-    RTCConfiguration,
-    RTCDataChannel,
-    RTCIceServer,
-    RTCPeerConnection,
-    RTCRtpReceiver,
-    RTCRtpSender,
-    RTCSessionDescription,
-)
-from aiortc.sdp import candidate_from_sdp
+from aiortc import MediaStreamTrack, RTCRtpSender, RTCSessionDescription
 from livekit.protocol import models, rtc
 
 from auralink.engine.room import compat
-from auralink.engine.room.errors import ConnectionFailed, IceTcpOnly
-from auralink.engine.room.ice import IceServer, has_udp
+from auralink.engine.room.ice import IceServer
+from auralink.engine.room.media_path import DATA_TRACK, LOSSY, RELIABLE, MediaPath, PeerListener
 from auralink.engine.tasks import spawn
-
-RELIABLE: Final = "_reliable"
-LOSSY: Final = "_lossy"
-DATA_TRACK: Final = "_data_track"
 
 MAX_SECTIONS: Final = 128  # of SDP: what arrives in them is somebody else's doing
 _ANSWER_S: Final = 15.0
-_CONNECT_S: Final = 15.0
-_CANDIDATE_S: Final = 5.0  # from the answer to the first address that we can use
-_EARLY: Final = 64  # candidates before the first answer
 _SETTLE_S: Final = 0.01  # what becomes dirty together goes into one offer
-
-
-class PeerListener(Protocol):
-    """Called on the event loop; must return at once."""
-
-    def connected(self) -> None: ...
-
-    def failed(self, error: ConnectionFailed) -> None: ...
-
-    def section(self, mid: str, receiver: RTCRtpReceiver, track: MediaStreamTrack) -> None:
-        """A section that receives exists; which track it carries, `mapped` says."""
-
-    def mapped(self, tracks: dict[str, str]) -> None:
-        """Track sid by section, complete."""
-
-    def message(self, label: str, data: bytes) -> None: ...
-
-    def opened(self, label: str) -> None: ...
 
 
 @final
@@ -71,34 +33,14 @@ class Peer:
         listener: PeerListener,
         ice_servers: Sequence[IceServer] = (),
     ) -> None:
-        compat.check()
-        compat.limit_chunks()
-        compat.free_window()
+        self.path = MediaPath(listener, ice_servers)
+        self._connection = self.path.connection
         self._send = send
         self._listener = listener
-        servers = [
-            RTCIceServer(
-                urls=list(server.urls),
-                username=server.username or None,
-                credential=server.credential or None,
-            )
-            for server in ice_servers
-            if server.urls
-        ]
-        self._connection = RTCPeerConnection(
-            RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
-        )
-        self._channels: dict[str, RTCDataChannel] = {}
-        self._streams: dict[str, int] = {}  # primary stream by section
-        self._repeaters: dict[str, compat.NackRepeater] = {}
-        self._early: deque[rtc.TrickleRequest] = deque(maxlen=_EARLY)
         self._dirty = asyncio.Event()
         self._answer: asyncio.Future[rtc.SessionDescription] | None = None
         self._offer_id = 0
-        self._usable = asyncio.Event()
-        self._reachable = asyncio.Event()  # the server named an address that we can use
-        self._tasks: list[asyncio.Task[None]] = []
-        self._closed = False
+        self._negotiation: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Offer one section of each kind and the data channels, and stay in step from then on."""
@@ -106,17 +48,13 @@ class Peer:
         # aiortc has given to something else.
         self._connection.addTransceiver("audio", direction="recvonly")
         self._connection.addTransceiver("video", direction="recvonly")
-        self._attach(self._connection.createDataChannel(RELIABLE, ordered=True))
+        create = self._connection.createDataChannel
+        self.path.attach(create(RELIABLE, ordered=True))
         for label in (LOSSY, DATA_TRACK):
-            self._attach(self._connection.createDataChannel(label, ordered=False, maxRetransmits=0))
-        self._connection.on("connectionstatechange", self._state_changed)
-        self._connection.on("track", self._track)
-        self._connection.on("datachannel", self._attach)
+            self.path.attach(create(label, ordered=False, maxRetransmits=0))
+        self.path.start()
         self._dirty.set()
-        self._tasks = [
-            spawn(self._negotiate(), "negotiation", self._broken),
-            spawn(self._repeat_nacks(), "loss reports", self._broken),
-        ]
+        self._negotiation = spawn(self._negotiate(), "negotiation", self.path.broken)
 
     # -- what the server says --------------------------------------------------------------------
 
@@ -126,22 +64,11 @@ class Peer:
         if self._answer is not None and not self._answer.done() and not stale:
             self._answer.set_result(description)
 
+    def offer(self, description: rtc.SessionDescription) -> None:
+        """Servers do not offer over a single connection."""
+
     async def trickle(self, candidate: rtc.TrickleRequest) -> None:
-        if self._connection.remoteDescription is None:
-            self._early.append(candidate)
-            return
-        if candidate.candidateInit:
-            told = json.loads(candidate.candidateInit)
-            line = str(told.get("candidate", "")).removeprefix("candidate:")
-            if line:
-                found = candidate_from_sdp(line)
-                if found.protocol.lower() == "udp":
-                    self._reachable.set()
-                found.sdpMid = told.get("sdpMid") or "0"
-                found.sdpMLineIndex = told.get("sdpMLineIndex")
-                await self._connection.addIceCandidate(found)
-        if candidate.final:
-            await self._connection.addIceCandidate(None)
+        await self.path.trickle(candidate)
 
     def need_sections(self, audios: int, videos: int) -> None:
         """The server has tracks for us and no section to put them in; 0 and 0: offer again."""
@@ -180,16 +107,11 @@ class Peer:
 
     def send(self, label: str, data: bytes) -> bool:
         """False: the channel is not open."""
-        channel = self._channels.get(label)
-        if channel is None or channel.readyState != "open":
-            return False
-        channel.send(data)
-        return True
+        return self.path.send(label, data)
 
     def buffered(self, label: str) -> int:
         """Bytes handed over and not acknowledged as sent yet."""
-        channel = self._channels.get(label)
-        return 0 if channel is None else channel.bufferedAmount
+        return self.path.buffered(label)
 
     def sync_state(self) -> rtc.SyncState:
         """What a resumed connection tells the server."""
@@ -201,36 +123,26 @@ class Peer:
         if connection.remoteDescription is not None:
             answer = rtc.SessionDescription(type="answer", sdp=connection.remoteDescription.sdp)
             state.answer.CopyFrom(answer)
-        for label, channel in self._channels.items():
+        for label, channel in self.path.channels.items():
             state.data_channels.add(
                 label=label, id=channel.id or 0, target=rtc.SignalTarget.PUBLISHER
             )
         return state
 
     async def close(self) -> None:
-        self._closed = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._connection.close()
+        if self._negotiation is not None:
+            self._negotiation.cancel()
+            await asyncio.gather(self._negotiation, return_exceptions=True)
+        await self.path.close()
 
     # -- inside ------------------------------------------------------------------------------------
 
     async def _negotiate(self) -> None:
-        while not self._closed:
+        while not self.path.closed:
             await self._dirty.wait()
             await asyncio.sleep(_SETTLE_S)
             self._dirty.clear()
-            try:
-                await self._exchange()
-            except IceTcpOnly as only:
-                self._give_up(only)
-                return
-            except TimeoutError:
-                self._fail("no answer to an offer, or no connection after it")
-                return
-            except (ValueError, KeyError) as odd:
-                self._fail(f"the server's description cannot be used: {odd}")
+            if not await self.path.attempt(self._exchange()):
                 return
 
     async def _exchange(self) -> None:
@@ -247,70 +159,9 @@ class Peer:
         async with asyncio.timeout(_ANSWER_S):
             answer = await self._answer
         await connection.setRemoteDescription(RTCSessionDescription(answer.sdp, "answer"))
-        if has_udp(answer.sdp):
-            self._reachable.set()
-        while self._early:
-            await self.trickle(self._early.popleft())
-        compat.register_streams(connection, self._streams)
+        await self.path.described(answer.sdp)
         self._listener.mapped(dict(answer.mid_to_track_id))
-        async with asyncio.timeout(_CONNECT_S):
-            await self._wait_for_address()
-            await self._usable.wait()
-
-    async def _wait_for_address(self) -> None:
-        if self._usable.is_set():
-            return
-        try:
-            async with asyncio.timeout(_CANDIDATE_S):
-                await self._reachable.wait()
-        except TimeoutError:
-            raise IceTcpOnly(
-                "the server offers no UDP address, as LiveKit does for five minutes after UDP "
-                "failed: set rtc.allow_tcp_fallback to false there, or use another identity"
-            ) from None
-
-    async def _repeat_nacks(self) -> None:
-        while not self._closed:
-            await asyncio.sleep(compat.REPEAT_S)
-            for mid, repeater in list(self._repeaters.items()):  # sections come while we wait
-                if mid in self._streams:
-                    await repeater.repeat(self._streams[mid])
-
-    def _state_changed(self) -> None:
-        state = self._connection.connectionState
-        if state == "connected":
-            self._usable.set()
-            self._listener.connected()
-        elif state in ("failed", "closed") and not self._closed:
-            self._fail(f"the peer connection {state}")
-
-    def _broken(self, error: BaseException) -> None:
-        self._fail(f"{type(error).__name__} in the peer connection")
-
-    def _fail(self, why: str) -> None:
-        self._give_up(ConnectionFailed(why))
-
-    def _give_up(self, error: ConnectionFailed) -> None:
-        if not self._closed:
-            self._listener.failed(error)
-
-    def _track(self, track: MediaStreamTrack) -> None:
-        for transceiver in self._connection.getTransceivers():
-            receiver = transceiver.receiver
-            if receiver.track is track and transceiver.mid is not None:
-                if track.kind == "video":
-                    self._repeaters[transceiver.mid] = compat.NackRepeater(receiver)
-                self._listener.section(transceiver.mid, receiver, track)
-
-    def _attach(self, channel: RTCDataChannel) -> None:
-        label = channel.label
-        if label in (RELIABLE, LOSSY, DATA_TRACK) and label not in self._channels:
-            self._channels[label] = channel
-        channel.on("open", lambda: self._listener.opened(label))
-        channel.on("message", lambda data: self._message(label, data))
-
-    def _message(self, label: str, data: bytes | str) -> None:
-        self._listener.message(label, data.encode() if isinstance(data, str) else data)
+        await self.path.wait_usable()
 
 
 def data_packet(

@@ -9,7 +9,9 @@ from livekit.protocol import models, rtc
 from auralink.codecs.errors import InputError
 from auralink.engine.room import compat
 from auralink.engine.room.data_packet import MAX_BYTES, DataPacket, write_packet
-from auralink.engine.room.peer import DATA_TRACK, Peer
+from auralink.engine.room.dual_peer import DualPeer
+from auralink.engine.room.media_path import DATA_TRACK
+from auralink.engine.room.peer import Peer
 from auralink.engine.room.transport import AudioOffer, VideoOffer
 
 MAX_PUBLISHED: Final = 64
@@ -30,7 +32,7 @@ class Wire(Protocol):
     def request(self, request: rtc.SignalRequest) -> None: ...
 
     @property
-    def peer(self) -> Peer | None: ...
+    def peer(self) -> Peer | DualPeer | None: ...
 
 
 @final
@@ -60,7 +62,7 @@ class MediaPublication:
         self.sid, self.info = "", None
         self._wire.request(rtc.SignalRequest(add_track=self._request()))
 
-    def accepted(self, info: rtc.TrackPublishedResponse, peer: Peer) -> None:
+    def accepted(self, info: rtc.TrackPublishedResponse, peer: Peer | DualPeer) -> None:
         """The server knows the track: send it."""
         self.info = info
         self.sid = info.track.sid
@@ -221,7 +223,7 @@ class Publications:
         for data in self._data:
             data.announce()
 
-    def track_published(self, response: rtc.TrackPublishedResponse, peer: Peer) -> None:
+    def track_published(self, response: rtc.TrackPublishedResponse, peer: Peer | DualPeer) -> None:
         for publication in self._media:
             if publication.cid == response.cid:
                 publication.accepted(response, peer)

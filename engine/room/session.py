@@ -69,6 +69,7 @@ class SignalSession:
 
     def __init__(self, token: str) -> None:
         self.state = State.WAITING
+        self.resumable = True  # False: every loss means a new participant
         self.counts = Counts()
         self.next_at: float | None = None
         self.rtt_ms = 0
@@ -246,6 +247,8 @@ class SignalSession:
         if now - self._joined_at >= _STEADY_S:
             self._tries = self._quick = 0
         self._quick += 1
+        if not self.resumable:
+            return self._rejoin(now, "the signal connection was lost", random)
         if self._quick > _QUICK_RESUMES:
             self._tries = max(1, self._tries)
             return self._rejoin(now, reason, random)

@@ -88,12 +88,18 @@ class SignalClient:
         self._inbox: asyncio.Queue[_Input] = asyncio.Queue(_INBOX)
         self._http: aiohttp.ClientSession | None = None
         self._socket: OneSocket | None = None
+        self._old = False  # the server speaks signal protocol 0 only
         self._random = random.Random()
 
     @property
     def session(self) -> SignalSession:
         """For its state and counts."""
         return self._session
+
+    @property
+    def old(self) -> bool:
+        """Whether this is signal protocol 0, with two peer connections."""
+        return self._old
 
     def send(self, request: rtc.SignalRequest) -> None:
         """
@@ -153,6 +159,10 @@ class SignalClient:
                 pass
             case Opened():
                 pass  # the server speaks first
+            case Refused(error=ServerTooOld()) if not self._old:
+                # For good: a server does not become new while this client lives.
+                self._old, session.resumable = True, False
+                await self._do(session.start(now))
             case Refused(error=error):
                 assert isinstance(error, RoomError)
                 await self._do(session.refused(now, error, chance))
@@ -180,23 +190,28 @@ class SignalClient:
 
     def _open(self, token: str, resume_sid: str | None) -> None:
         assert self._socket is not None
-        request = endpoints.join_request(version=self._version, resume_sid=resume_sid)
+        if self._old:
+            url = endpoints.old_signal_url(self._server, version=self._version)
+            validate = endpoints.old_validate_url(self._server)
+        else:
+            request = endpoints.join_request(version=self._version, resume_sid=resume_sid)
+            url = endpoints.signal_url(self._server, request)
+            validate = endpoints.validate_url(self._server, request)
 
         async def why(failed: Exception) -> RoomError:
-            return await self._why(failed, token, request)
+            return await self._why(failed, token, validate)
 
-        self._socket.open(endpoints.signal_url(self._server, request), token, why)
+        self._socket.open(url, token, why)
 
-    async def _why(self, failed: Exception, token: str, request: str) -> RoomError:
+    async def _why(self, failed: Exception, token: str, validate: str) -> RoomError:
         """Ask the validate address what a failed upgrade meant."""
         if not isinstance(failed, aiohttp.WSServerHandshakeError):
             kind = type(failed).__name__
             return ConnectionFailed(f"cannot reach {self._server}: {kind}")
         assert self._http is not None
-        url = endpoints.validate_url(self._server, request)
         try:
             async with self._http.get(
-                url,
+                validate,
                 headers={"Authorization": f"Bearer {token}"},
                 timeout=aiohttp.ClientTimeout(total=CONNECT_S),
             ) as answer:
@@ -228,7 +243,7 @@ def classify(status: int, body: str) -> RoomError:
         case 404 if "room" in body and "not exist" in body:
             return RoomMissing("the room does not exist and the server does not create it")
         case 404:
-            return ServerTooOld("the server has no /rtc/v1: LiveKit 1.9.11 or newer is needed")
+            return ServerTooOld("the server has neither /rtc/v1 nor /rtc: is it a LiveKit server?")
         case 400:
             return AccessRefused("the server refused the join request (400): identity or room")
         case _:

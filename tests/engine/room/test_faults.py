@@ -53,29 +53,29 @@ async def bot(server: FakeServer, token: str) -> AsyncIterator[tuple[LiveKitRoom
 
 
 async def connected(one: LiveKitRoom) -> RTCPeerConnection:
-    await until(lambda: one.peer is not None and one.peer._usable.is_set(), "media connects")
+    await until(lambda: one.peer is not None and one.peer.path.usable.is_set(), "media connects")
     assert one.peer is not None
-    return one.peer._connection
+    return one.peer.path.connection
 
 
 # -- 1, 2: what refuses to let us in --------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("mode", "error"),
+    ("mode", "error", "tries"),
     [
-        (Mode.VALIDATE_SERVICE_NOT_FOUND, ServerTooOld),
-        (Mode.ROOM_NOT_FOUND, RoomMissing),
+        (Mode.VALIDATE_SERVICE_NOT_FOUND, ServerTooOld, 2),  # the older protocol is tried, once
+        (Mode.ROOM_NOT_FOUND, RoomMissing, 1),
     ],
 )
 async def test_a_refusal_that_stays_one_is_named_and_not_tried_again(
-    server: FakeServer, mode: Mode, error: type[RoomError]
+    server: FakeServer, mode: Mode, error: type[RoomError], tries: int
 ) -> None:
     async with bot(server, mock_token(mode)) as (one, saw):
         await until(lambda: saw.ends, "the end")
 
     assert type(saw.ends[0]) is error
-    assert (one.signal.session.counts.connects, server.validations) == (1, 1)
+    assert (one.signal.session.counts.connects, server.validations) == (tries, 1)
 
 
 async def test_a_server_error_is_tried_again_with_growing_pauses(server: FakeServer) -> None:
@@ -174,7 +174,7 @@ async def test_silence_is_answered_by_a_resume_within_a_second_of_the_limit(
         assert second.resume_sid == first.sid
         assert server.silence_s - 0.1 <= second.at - heard
         assert one.peer is not None
-        assert one.peer._connection is media  # media went on meanwhile
+        assert one.peer.path.connection is media  # media went on meanwhile
         assert media.connectionState == "connected"
 
     assert (saw.joins, saw.losses) == (1, [])
@@ -276,7 +276,7 @@ async def test_the_newest_token_is_used_for_everything_that_follows(server: Fake
 async def test_a_server_without_udp_is_named_with_the_remedy(
     server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("auralink.engine.room.peer._CANDIDATE_S", 0.3)
+    monkeypatch.setattr("auralink.engine.room.media_path._CANDIDATE_S", 0.3)
     started = time.monotonic()
     async with bot(server, mock_token(Mode.TCP_ONLY)) as (_, saw):
         await until(lambda: saw.losses, "the reason")
