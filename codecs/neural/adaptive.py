@@ -18,7 +18,7 @@ Offsets: TypeAlias = npt.NDArray[np.int16]  # (height / 16, width / 16), in 1/10
 
 UNIT: Final = 1024  # offsets per unit of quality
 CELL: Final = 16
-STRENGTHS: Final = 4  # strength is 0..3 quarters; 2 is the usual one
+STRENGTHS: Final = 4  # strength is 0..3 quarters
 
 _CENTRE: Final = 1646  # 6.43, in 1/256
 _SLOPE: Final = 57  # 1.04 * 0.0535 quality per QP, in 1/1024, for one quarter of strength

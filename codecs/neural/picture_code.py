@@ -28,7 +28,9 @@ from auralink.codecs.neural.packing import CELL, Packed, Planes, pack, unpack
 from auralink.codecs.neural.quantize import quantize
 from auralink.codecs.neural.tiles import Grid
 
-STRENGTH: Final = 2  # of adaptive quantization: what measured best, see packet.Settings
+# Of adaptive quantization, in quarters: 3 takes 0.5 % fewer bits than 2 at the same PSNR, and 2 %
+# at the same SSIM (three clips).
+STRENGTH: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

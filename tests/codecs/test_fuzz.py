@@ -18,14 +18,23 @@ import pytest
 from auralink.codecs.av1.headers import HeaderReader
 from auralink.codecs.av1.obu import restore, strip
 from auralink.codecs.errors import BitstreamError
+from auralink.codecs.neural import frame_code, packet
+from auralink.codecs.neural.tiles import Grid
 from auralink.codecs.video.container import read_packets
 from auralink.codecs.video.depacketizer import MAX_HELD_BYTES, MAX_HELD_UNITS, Depacketizer
 from auralink.codecs.video.depacketizer_unit import UnitReader
+from auralink.codecs.video.options import EncoderOptions
 from auralink.codecs.video.packetizer import Packetizer
 from auralink.codecs.video.parity_receiver import HISTORY_BYTES, HISTORY_UNITS, ParityReceiver
+from auralink.codecs.video.profiles import open_decoder, open_encoder
+from auralink.codecs.video.protocol import Status, Wish
+from auralink.codecs.video.receiver import Receiver
 from auralink.codecs.video.syntax import parse_config
 from auralink.codecs.video.syntax_packet import NUMBERS, Packet, parse_packet
 
+from .neural import samples
+from .neural.networks import networks
+from .pictures import moving
 from .streams import config, delta, key
 
 CASES = int(os.environ.get("FUZZ_CASES", "10000"))
@@ -151,3 +160,52 @@ def free_number(depacketizer: Depacketizer) -> int:
         if seen_numbers.isdisjoint(n % NUMBERS for n in range(number, number + 80)):
             return number
     raise AssertionError("no free numbers")
+
+
+def test_payloads_of_networks_are_read_or_refused() -> None:
+    grid, model = Grid(3, 5), samples.model()
+    frames = [
+        samples.symbols(3, 5, intra=intra, busy=0.2, seed=seed)
+        for seed in range(4)
+        for intra in (True, False)
+    ]
+    seeds = [
+        payload
+        for frame in frames
+        for limit in (10_000, 300)
+        for payload in frame_code.write(model, frame, limit)[0]
+    ]
+    for data in damaged(seeds, 5):
+        with suppress(BitstreamError):
+            content = packet.read(model, grid, data)
+            assert abs(content.part.vectors).max() <= 252
+
+
+def test_a_learned_stream_is_shown_whatever_arrives_and_whole_from_the_next_key_on() -> None:
+    encoder = open_encoder(
+        "neural-s", fps=30, options=EncoderOptions(quantizer=30), neural=networks
+    )
+    size = (48, 32)
+    stream = [
+        data
+        for number in range(60)
+        for data in encoder.encode(moving(number, size), Wish(key=number % 15 == 0)).packets
+    ]
+    receiver = Receiver(open_decoder(neural=networks))
+    for i, data in enumerate(damaged(stream, 6, CASES // 10)):
+        for picture in receiver.push(data if i % 3 else stream[i // 3 % len(stream)]):
+            assert picture.frame is None or picture.status is not Status.FROZEN or picture.reason
+
+    after = Receiver(open_decoder(neural=networks))
+    for data in damaged(stream, 7, 300):
+        after.push(data)
+    opening = free_number(after._depacketizer)
+    fresh = open_encoder("neural-s", fps=30, neural=networks)
+    fresh._writer._number = opening
+    statuses = [
+        picture.status
+        for number in range(10)
+        for data in fresh.encode(moving(number, size), Wish(key=number == 0)).packets
+        for picture in after.push(data)
+    ]
+    assert statuses == [Status.DECODED] * 10

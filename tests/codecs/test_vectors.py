@@ -10,6 +10,9 @@ import av
 import numpy as np
 
 from auralink.codecs.av1.obu import restore
+from auralink.codecs.neural import frame_code
+from auralink.codecs.neural.model import Model
+from auralink.codecs.neural.tiles import Grid
 from auralink.codecs.video.container import read_packets
 from auralink.codecs.video.depacketizer import Depacketizer
 from auralink.codecs.video.depacketizer_unit import UnitReader
@@ -17,6 +20,7 @@ from auralink.codecs.video.packetizer import Unit
 from auralink.codecs.video.protocol import Kind
 
 VECTORS = Path(__file__).parents[1] / "vectors"
+SIDES = ("rows", "columns")
 
 
 def read_aic() -> list[Unit]:
@@ -62,3 +66,27 @@ def test_the_file_reads_and_decodes_to_a_moving_disc() -> None:
     assert [unit.pts_us for unit in units] == [1_000_000 + round(i * 1e6 / 30) for i in range(14)]
     assert len(lumas) == 12
     assert all(np.abs(a - b).mean() > 0.5 for a, b in pairwise(lumas))
+
+
+def test_payloads_of_networks_hold_what_the_vectors_say() -> None:
+    with np.load(VECTORS / "neural.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    model = Model.from_arrays(
+        {name[6:]: value for name, value in arrays.items() if name.startswith("model.")}
+    )
+    counts = []
+    for n in range(6):
+        cuts = np.cumsum(arrays[f"{n}.lengths"])[:-1]
+        payloads = [part.tobytes() for part in np.split(arrays[f"{n}.payloads"], cuts)]
+        counts.append(len(payloads))
+        read = frame_code.read(model, Grid(*(int(arrays[f"{n}.{s}"]) for s in SIDES)), payloads)
+
+        assert read.held.all()
+        assert read.settings.intra == bool(arrays[f"{n}.intra"])
+        assert read.settings.quality == int(arrays[f"{n}.level"])
+        assert read.settings.strength == int(arrays[f"{n}.strength"])
+        for name in ("hyper", "vectors", "latent"):
+            assert np.array_equal(getattr(read, name), arrays[f"{n}.{name}"])
+        assert frame_code.write(model, read, max(map(len, payloads)))[0] == payloads
+    assert counts[:5] == [1, 1, 2, 4, 1]
+    assert counts[5] > 4
