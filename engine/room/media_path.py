@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import Any, Final, Protocol, final
@@ -19,7 +20,7 @@ from aiortc.exceptions import OperationError
 from aiortc.sdp import candidate_from_sdp
 from livekit.protocol import rtc
 
-from auralink.engine.room import compat
+from auralink.engine.room import compat, liveness
 from auralink.engine.room.errors import ConnectionFailed, IceTcpOnly
 from auralink.engine.room.ice import IceServer, has_udp
 from auralink.engine.tasks import spawn
@@ -30,6 +31,7 @@ DATA_TRACK: Final = "_data_track"
 
 _CONNECT_S: Final = 15.0
 _CANDIDATE_S: Final = 5.0  # from the description to the first address that we can use
+_WATCH_S: Final = 0.5
 _EARLY: Final = 64  # candidates before the first description
 
 
@@ -57,6 +59,7 @@ class MediaPath:
         compat.check()
         compat.limit_chunks()
         compat.free_window()
+        liveness.note_arrivals()
         servers = [
             RTCIceServer(
                 urls=list(server.urls),
@@ -76,7 +79,7 @@ class MediaPath:
         self._streams: dict[str, int] = {}  # primary stream by section
         self._repeaters: dict[str, compat.NackRepeater] = {}
         self._early: deque[rtc.TrickleRequest] = deque(maxlen=_EARLY)
-        self._repeating: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
     @property
@@ -92,7 +95,10 @@ class MediaPath:
         self.connection.on("connectionstatechange", self._state_changed)
         self.connection.on("track", self._track)
         self.connection.on("datachannel", self.attach)
-        self._repeating = spawn(self._repeat_nacks(), "loss reports", self.broken)
+        self._tasks = [
+            spawn(self._repeat_nacks(), "loss reports", self.broken),
+            spawn(self._watch(), "liveness", self.broken),
+        ]
 
     def attach(self, channel: RTCDataChannel) -> None:
         label = channel.label
@@ -173,9 +179,9 @@ class MediaPath:
 
     async def close(self) -> None:
         self._closed = True
-        if self._repeating is not None:
-            self._repeating.cancel()
-            await asyncio.gather(self._repeating, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.connection.close()
 
     async def _wait_for_address(self) -> None:
@@ -189,6 +195,16 @@ class MediaPath:
                 "the server offers no UDP address, as LiveKit does for five minutes after UDP "
                 "failed: set rtc.allow_tcp_fallback to false there, or use another identity"
             ) from None
+
+    async def _watch(self) -> None:
+        await self.usable.wait()
+        while not self._closed:
+            await asyncio.sleep(_WATCH_S)
+            heard = liveness.last_heard(self.connection)
+            if heard is not None and time.monotonic() - heard >= liveness.SILENCE_S:
+                silent = f"nothing came over the media path for {liveness.SILENCE_S:g} s"
+                self.fail(ConnectionFailed(silent))
+                return
 
     async def _repeat_nacks(self) -> None:
         while not self._closed:
@@ -210,6 +226,7 @@ class MediaPath:
             receiver = transceiver.receiver
             if receiver.track is track and transceiver.mid is not None:
                 if track.kind == "video":
+                    compat.prompt_frames(receiver)
                     self._repeaters[transceiver.mid] = compat.NackRepeater(receiver)
                 self._listener.section(transceiver.mid, receiver, track)
 

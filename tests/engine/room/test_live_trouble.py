@@ -148,6 +148,47 @@ async def test_removed_by_an_administrator_stays_away(livekit: Server, room: str
     assert saw.joins == 1
 
 
+async def test_a_media_path_that_died_is_noticed_and_built_anew(
+    livekit: Server, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing leaves this machine any more, and the signal connection does not care."""
+    monkeypatch.setattr("auralink.engine.room.liveness.QUESTION_S", 1)
+    monkeypatch.setattr("auralink.engine.room.liveness.SILENCE_S", 2.5)
+    async with (
+        member(livekit, room, "a") as (a, _),
+        member(livekit, room, "b") as (b, seen),
+        camera(a, lambda index: moving(index % 60, SIZE)),
+    ):
+        await until(lambda: seen.track("cam"))
+        video = VideoIn(time.monotonic)
+        b.subscribe_video(seen.track("cam"), video.push)
+        before = await video.take()
+        assert b.peer is not None
+        ice = next(iter(vars(b.peer.path.connection)["_RTCPeerConnection__iceTransports"]))
+        for protocol in ice._connection._protocols:
+            monkeypatch.setattr(protocol, "datagram_received", lambda data, addr: None)
+
+        await until(lambda: seen.losses, "the loss is noticed")
+        assert seen.losses[0].startswith("nothing came over the media path")
+        await until(lambda: seen.joins == 2 and seen.track("cam"), "back again")
+        b.subscribe_video(seen.track("cam"), video.push)
+        async with asyncio.timeout(20):
+            after = await video.take()
+            while after.pts_us <= before.pts_us:
+                after = await video.take()
+
+
+async def test_an_idle_path_is_not_taken_for_dead(
+    livekit: Server, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auralink.engine.room.liveness.QUESTION_S", 1)
+    monkeypatch.setattr("auralink.engine.room.liveness.SILENCE_S", 2.5)
+    async with member(livekit, room, "a") as (_, saw):
+        await asyncio.sleep(3)
+
+    assert not saw.losses
+
+
 async def test_a_track_may_be_taken_dropped_and_taken_again(livekit: Server, room: str) -> None:
     """The section is re-used for another stream: without `reset_receiver` it stays dead."""
     async with (
