@@ -116,6 +116,7 @@ class LiveModel:
         try:
             self._expect_open()
             networks = self._prepare(entry)
+            self._warm(networks)
             return self._go_live(number, entry, networks)
         except ModelError as error:
             with self._lock:
@@ -188,6 +189,15 @@ class LiveModel:
         with self._lock:
             self._closed = True
             self._retire()
+
+    def _warm(self, networks: Networks) -> None:
+        """Make the sessions of the sizes in use now, so that no frame has to wait for them."""
+        with self._lease() as before:
+            if before is None or not isinstance(networks, OnnxNetworks):
+                return
+            if isinstance(before.networks, OnnxNetworks):
+                for width, height in before.networks.sizes():
+                    networks.warm_up(width, height)
 
     def _go_live(self, number: int, entry: Entry, networks: Networks) -> int:
         with self._lock:

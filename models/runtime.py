@@ -159,6 +159,11 @@ class OnnxNetworks:
         made = self.restore(grey, grey, None, quantizer=128, scale=0.5, reference=True)
         return made is not None
 
+    def sizes(self) -> list[tuple[int, int]]:
+        """Width and height of the pictures for which there are sessions, in whole blocks."""
+        with self._lock:
+            return [(columns * GRID, rows * GRID) for rows, columns in self._runners]
+
     def _runner(self, model: Model, rows: int, columns: int) -> Runner:
         with self._lock:
             runner = self._runners.pop((rows, columns), None)

@@ -52,6 +52,10 @@ class Seat(Protocol):
         """Leave the service behind; another one is made for the next call."""
         ...
 
+    def doubt(self) -> None:
+        """The call that runs takes suspiciously long: no new stream shall sit next to it."""
+        ...
+
     def close(self) -> None:
         """Safe to call twice."""
         ...
@@ -132,6 +136,9 @@ class _LocalSeat:
         service, self._service, self._fresh = self._service, None, True
         if service is not None:
             service.close()
+
+    def doubt(self) -> None:
+        pass  # there is nowhere else
 
     def close(self) -> None:
         self._closed = True

@@ -29,10 +29,11 @@ from auralink.engine.inference.hosts import DEADLINE_S, Seat
 from auralink.engine.inference.messages import DESK, Done, Job
 from auralink.engine.inference.seat import WorkerSeat
 from auralink.engine.inference.services import Make
-from auralink.engine.inference.tools import LiveTools, Probe, Swap, no_tools
+from auralink.engine.inference.tools import LiveTools, Probe, Survey, Swap, no_tools
 from auralink.engine.inference.worker import START_S, Worker, WorkerLost
 from auralink.engine.inference.worker_process import Setup
 from auralink.models.errors import ModelError, SwapRefused
+from auralink.models.live import LiveStatistics
 from auralink.models.manifest import Entry
 
 _GLANCE_S: Final = 0.05
@@ -188,6 +189,17 @@ class WorkerPool:
                 self._crew.give_back(worker)
         assert isinstance(spent_us, int)
         return spent_us
+
+    def models(self) -> list[LiveStatistics]:
+        """What each worker serves, and what it still keeps of what it served before."""
+        found = []
+        with self._desk:
+            for worker in self._crew.usable():
+                with contextlib.suppress(WorkerLost):
+                    statistics = _ask_desk(worker, Survey(), "telling of its model")
+                    assert isinstance(statistics, LiveStatistics)
+                    found.append(statistics)
+        return found
 
     def close(self) -> None:
         """End all workers; safe to call twice."""
@@ -350,8 +362,12 @@ class _Crew:
 
 
 def placed(workers: Sequence[Worker], most: int) -> Worker | None:
-    """The worker for one more stream: the one with the fewest, but at most so many are in use."""
-    ready = [worker for worker in workers if worker.started] or list(workers)
+    """The worker for one more stream: the one with the fewest, but at most so many are in use.
+
+    One that is not up yet, or has a call that takes suspiciously long, is the last resort.
+    """
+    good = [worker for worker in workers if worker.started and not worker.doubts]
+    ready = good or list(workers)
     seated = [worker for worker in ready if worker.seats]
     among = seated if len(seated) >= most else ready
     return min(among, key=lambda worker: worker.seats, default=None)

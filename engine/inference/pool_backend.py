@@ -2,6 +2,10 @@
 
 Calls wait in threads of their own, never on the event loop; the frame is copied to shared memory
 there as well.
+
+A call that takes twice as long as a frame may is not waited for any longer, so that the frames of
+others are not refused because of it: its stream moves to another worker and starts anew.  Whether
+its old worker hangs or was only slow turns out later, and is the pool's business.
 """
 
 import asyncio
@@ -21,6 +25,8 @@ from auralink.engine.inference.services import Made, Make
 R = TypeVar("R")
 
 _DEADLINE_S: Final = 0.9  # then a call is a hang; with the kill it is over within a second
+_PATIENCE: Final = 2.0  # times what the frame had from capture to deadline
+_THREADS: Final = 64  # most of them for calls that nobody waits for any longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +56,8 @@ class PoolBackend:
         self._pool = pool
         self._models = dict(models)
         self._streams: dict[str, _Stream] = {}
-        # Two calls per worker, as the engine gives them, and a probe.
-        self._threads = ThreadPoolExecutor(2 * pool.workers + 1, "backend")
+        self._strays: set[asyncio.Future[None]] = set()
+        self._threads = ThreadPoolExecutor(_THREADS, "backend")
 
     @property
     def workers(self) -> int:
@@ -65,7 +71,20 @@ class PoolBackend:
         stream = self._streams.get(request.stream)
         if stream is None or stream.model != request.model:
             stream = self._seat(request)
-        return await self._in_thread(self._run, stream, request.payload)
+        patience_s = _PATIENCE * (request.deadline_us - request.captured_us) / 1e6
+        if stream.seat.is_fresh:
+            patience_s = max(patience_s, 2 * _DEADLINE_S)  # it has to be made first
+        running = asyncio.ensure_future(self._in_thread(self._run, stream, request.payload))
+        running.add_done_callback(_note)
+        await asyncio.wait({running}, timeout=patience_s)
+        if running.done():
+            return running.result()
+        stream.seat.doubt()
+        self._streams.pop(request.stream, None)
+        self._strays.add(asyncio.ensure_future(self._see_off(stream, running)))
+        raise BackendError(
+            f"{request.model} still runs after {1e3 * patience_s:.0f} ms: the stream moves on"
+        )
 
     async def probe(self, model: str) -> int:
         """See `Backend.probe`."""
@@ -82,7 +101,7 @@ class PoolBackend:
     async def close(self) -> None:
         """Give all seats up, when their calls have ended."""
         streams = list(self._streams)
-        await asyncio.gather(*(self.forget(stream) for stream in streams))
+        await asyncio.gather(*(self.forget(stream) for stream in streams), *self._strays)
         self._threads.shutdown(wait=False)
 
     def _seat(self, request: Request[Task]) -> _Stream:
@@ -92,9 +111,19 @@ class PoolBackend:
         make = self._models.get(request.model)
         if make is None:
             raise BackendError(f"no model {request.model!r}")
-        seat = self._pool.seat(make, doing=f"running {request.model}", deadline_s=_DEADLINE_S)
+        seat = self._pool.seat(
+            make, doing=f"running {request.model}", deadline_s=_DEADLINE_S, start_s=_DEADLINE_S
+        )
         stream = self._streams[request.stream] = _Stream(seat, request.model)
         return stream
+
+    async def _see_off(self, stream: _Stream, running: "asyncio.Future[Ran[Made]]") -> None:
+        """Close what a stream has left behind, when its call has ended."""
+        try:
+            await asyncio.wait({running})
+            await self._in_thread(_leave, stream)
+        finally:
+            self._strays = {stray for stray in self._strays if not stray.done()}
 
     def _run(self, stream: _Stream, task: Task) -> Ran[Made]:
         with stream.turn:
@@ -114,6 +143,12 @@ class PoolBackend:
             raise
         except AuraLinkError as error:
             raise BackendError(str(error)) from error
+
+
+def _note(running: "asyncio.Future[Ran[Made]]") -> None:
+    """Take note of an exception that nobody may wait for any longer."""
+    if not running.cancelled():
+        running.exception()
 
 
 def _leave(stream: _Stream) -> None:

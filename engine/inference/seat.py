@@ -114,6 +114,10 @@ class WorkerSeat:
     def restart(self) -> None:
         self._leave()
 
+    def doubt(self) -> None:
+        if (place := self._place) is not None:
+            place.worker.doubts.add(place.number)
+
     def close(self) -> None:
         """Give the seat back and free the shared memory.  Safe to call twice."""
         self._closed = True

@@ -1,8 +1,11 @@
 """The networks of a worker: none, or one model that is replaced while it serves."""
 
 import contextlib
+import os
+import sys
+import threading
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 from auralink.codecs.frame import Frame, Plane
 from auralink.codecs.video.protocol import Hidden, Networks, Restoration
@@ -10,6 +13,8 @@ from auralink.engine.inference.services import Made, Make, Service
 from auralink.models.errors import ModelError
 from auralink.models.live import LiveModel
 from auralink.models.manifest import Entry
+
+_NICE: Final = 10
 
 
 @final
@@ -67,6 +72,7 @@ class ModelDesk:
         Raises:
             ModelError: as `LiveModel.swap` and `probe`.
         """
+        _let_frames_go_first()
         match order:
             case Swap(entry):
                 return Made(self._model.swap(entry))
@@ -79,6 +85,12 @@ class ModelDesk:
 
     def close(self) -> None:
         self._model.close()
+
+
+def _let_frames_go_first() -> None:
+    """Lower this thread's priority: loading and checking a model may take its time."""
+    if sys.platform == "linux":  # where threads have one of their own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 @dataclass(frozen=True, slots=True)

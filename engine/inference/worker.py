@@ -56,6 +56,7 @@ class Worker:
         self._cause = ""  # why it must not be asked any more
         self._gave_up_at = 0.0
         self.seats = 0  # streams that sit here; the pool's business
+        self.doubts: set[int] = set()  # seats whose call takes suspiciously long
         context = get_context("spawn")  # fork would copy locks held by this process's threads
         self._pipe, theirs = context.Pipe()
         self._beats: ctypes.c_uint64 = context.RawValue(ctypes.c_uint64, 0)
@@ -117,6 +118,7 @@ class Worker:
         finally:
             with self._lock:
                 self._waiting.pop(seat, None)
+            self.doubts.discard(seat)
         if isinstance(answer, WorkerLost):
             raise WorkerLost(str(answer).replace("{doing}", f"while {doing}"))
         if isinstance(answer, Failed):

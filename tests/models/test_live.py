@@ -20,6 +20,7 @@ from auralink.models.errors import (
 )
 from auralink.models.live import LiveModel, prepare
 from auralink.models.manifest import Entry
+from auralink.models.runtime import OnnxNetworks
 from auralink.models.store import Store
 
 from .pictures import Plane, pattern
@@ -82,6 +83,24 @@ def test_a_swap_changes_what_is_computed(live: LiveModel, store: Store) -> None:
     assert live.statistics().label == "restore-s-fp32"
     assert not np.array_equal(restore(live).luma, eight)
     live.probe()
+
+
+def test_the_sizes_in_use_are_ready_before_a_model_goes_live(store: Store) -> None:
+    made: list[OnnxNetworks] = []
+
+    def noted(entry: Entry) -> Networks:
+        networks = prepare(entry)
+        assert isinstance(networks, OnnxNetworks)
+        made.append(networks)
+        return networks
+
+    live = LiveModel(noted)
+    live.swap(store.find(1, "int8"))
+    restore(live)
+
+    live.swap(store.find(1, "fp32"))
+
+    assert (64, 48) in made[1].sizes()
 
 
 def test_a_state_of_another_generation_is_not_used(live: LiveModel, store: Store) -> None:

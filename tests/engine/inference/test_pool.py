@@ -76,17 +76,20 @@ def test_streams_spread_over_the_workers() -> None:
     class Fake:
         started = True
 
-        def __init__(self, seats: int) -> None:
+        def __init__(self, seats: int, *, doubted: bool) -> None:
             self.seats = seats
+            self.doubts = {1} if doubted else set()
 
-    def place(*seats: int, most: int) -> int:
-        workers = [Fake(count) for count in seats]
+    def place(*seats: int, most: int, doubted: int | None = None) -> int:
+        workers = [Fake(count, doubted=at == doubted) for at, count in enumerate(seats)]
         found = placed(workers, most)  # type: ignore[arg-type]
         return workers.index(found)  # type: ignore[arg-type]
 
     assert place(0, 0, 0, most=2) == 0
     assert place(1, 0, 0, most=2) == 1
     assert place(2, 1, 0, most=2) == 1  # the third is the spare
+    assert place(2, 0, most=1, doubted=0) == 1
+    assert place(2, most=1, doubted=0) == 0
     assert placed([], 2) is None
 
 

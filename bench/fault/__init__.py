@@ -1,0 +1,1 @@
+"""Faults that `bench faults` injects, a module per family."""

@@ -1,0 +1,18 @@
+"""All faults, in the order of their numbers.  A new family adds its module here."""
+
+from typing import Any, Final
+
+from auralink.bench.fault import drift, flow, models, outputs, workers
+from auralink.bench.fault.values import Fault, NotRun
+
+FAULTS: Final[tuple[Fault[Any], ...]] = tuple(
+    sorted(
+        (*models.FAULTS, *workers.FAULTS, *drift.FAULTS, *outputs.FAULTS, *flow.FAULTS),
+        key=lambda fault: int(fault.number.removeprefix("F")),
+    )
+)
+
+NOT_RUN: Final = (
+    NotRun(number="F19", name="the GPU is lost, or its memory full", why="no GPU here"),
+    NotRun(number="F20", name="a remote Triton fails", why="this build has no such backend"),
+)
