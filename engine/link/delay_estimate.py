@@ -28,9 +28,12 @@ _OVERUSE_MS: Final = 10.0  # overuse must last
 _JUMP_US: Final = 3_000_000  # times that jump further belong to another sender or a suspended one
 
 _SHRINK: Final = 0.85  # of what arrives
+# Nor below this share at once: what arrives in half a second may be little because a machine stood
+# still, and if the link did shrink by more, the next decision follows in a fifth of a second.
+_LEAST_KEPT: Final = 0.5
 _GROW_PER_S: Final = 1.08
-_START_PER_S: Final = 1.35  # until a queue grew for the first time: the limit is not known yet
-_BEYOND: Final = 1.5  # never more than this times what arrives
+_START_PER_S: Final = 1.35  # while the limit is not known: at first, and after a collapse
+_BEYOND, _BEYOND_BPS = 1.5, 20_000  # never more than this times what arrives, and some
 _STEP_BITS: Final = 1_200 * 8  # near the last known limit: a packet per response time
 _RESPONSE_S: Final = 0.2
 _RATE_WINDOW_US: Final = 500_000
@@ -141,6 +144,7 @@ class DelayEstimate:
         self._bits = 0
         self._limit_bps: float | None = None  # mean of the rates at which queues grew
         self._decreased_us: int | None = None
+        self._seeking = True
         self._updated_us: int | None = None
 
     @property
@@ -185,8 +189,12 @@ class DelayEstimate:
         if recently or received <= 0:
             return
         self._decreased_us = now_us
-        self.rate_bps = max(min(self.rate_bps, _SHRINK * received), self._least_bps)
-        if self._limit_bps is None or received < 0.5 * self._limit_bps:
+        kept = max(_SHRINK * received, _LEAST_KEPT * self.rate_bps)
+        self.rate_bps = max(min(self.rate_bps, kept), self._least_bps)
+        self._seeking = self._limit_bps is not None and received < 0.5 * self._limit_bps
+        if self._seeking:
+            self._limit_bps = None  # another link now, or a moment's trouble
+        elif self._limit_bps is None:
             self._limit_bps = received
         else:
             self._limit_bps += _AVERAGE_WEIGHT * (received - self._limit_bps)
@@ -199,10 +207,10 @@ class DelayEstimate:
             step = min(_STEP_BITS, 0.5 * self.rate_bps * _RESPONSE_S)
             wanted = self.rate_bps + step / _RESPONSE_S * elapsed_s
         else:
-            grow = _START_PER_S if self._decreased_us is None else _GROW_PER_S
+            grow = _START_PER_S if self._seeking else _GROW_PER_S
             wanted = self.rate_bps * grow**elapsed_s
         # An application that sends less than it may proves nothing about the rest.
-        self.rate_bps = max(self.rate_bps, min(wanted, _BEYOND * received))
+        self.rate_bps = max(self.rate_bps, min(wanted, _BEYOND * received + _BEYOND_BPS))
 
 
 def _least_squares(points: deque[tuple[float, float]]) -> float:

@@ -11,6 +11,7 @@ transceivers, then channels* with channels first and one bundle it stops the sha
 `reset_receiver`*           a re-used section whose stream changed gives no frame ever again
 `NackRepeater`*             a gap is reported once; if that report or its answer is lost, the
                             picture stands for up to 8 s
+`prompt_frames`             a picture waits for the first packet of the next one: 33 ms of delay
 `hide_idle_sections`        sections that only receive announce streams nobody sends
 `limit_chunks`              1200-byte SCTP chunks exceed what tunnels and relays pass
 `free_window`               SCTP halves its window at every loss and stands still for a second when
@@ -35,9 +36,10 @@ from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpreceiver import NackGenerator, TimestampMapper
 from aiortc.rtcsctptransport import RTCSctpTransport
-from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
+from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket, RtpPacket
 
 from auralink.codecs.errors import UnsupportedError
+from auralink.engine.room.prompt_buffer import PromptBuffer
 
 VERSION: Final = "1.16"
 CHUNK_BYTES: Final = 1100
@@ -50,7 +52,6 @@ REPEAT_S: Final = 0.06  # between reports of the same gap
 _REPEATS: Final = 8  # half a second; then a key frame is the faster way
 _MOST_AT_ONCE: Final = 64
 
-_VIDEO_BUFFER: Final = 512  # packets, as aiortc's own
 _AUDIO_BUFFER: Final = 16
 _AUDIO_PREFETCH: Final = 4
 
@@ -158,6 +159,26 @@ def reset_receiver(receiver: RTCRtpReceiver) -> None:
     _private(receiver, "RTCRtpReceiver", "remote_streams").clear()
 
 
+def prompt_frames(receiver: RTCRtpReceiver) -> None:
+    """Give a video receiver's pictures to its decoder when their last packet is there."""
+    _set(receiver, "jitter_buffer", PromptBuffer())
+    handle = receiver._handle_rtp_packet
+
+    async def handle_all(packet: RtpPacket, arrival_time_ms: int) -> None:
+        await handle(packet, arrival_time_ms=arrival_time_ms)
+        buffer = _private(receiver, "RTCRtpReceiver", "jitter_buffer")
+        while buffer.more:
+            waiting = buffer.more.popleft()
+            codec = _private(receiver, "RTCRtpReceiver", "codecs").get(waiting.payload_type)
+            if codec is None or not _private(receiver, "RTCRtpReceiver", "decoder_thread"):
+                continue
+            mapper = _private(receiver, "RTCRtpReceiver", "timestamp_mapper")
+            waiting.frame.timestamp = mapper.map(waiting.frame.timestamp)
+            _private(receiver, "RTCRtpReceiver", "decoder_queue").put((codec, waiting.frame))
+
+    setattr(receiver, "_handle_rtp_packet", handle_all)  # noqa: B010 - it is a method
+
+
 def on_key_request(sender: RTCRtpSender, asked: Callable[[], None]) -> None:
     """Tell ``asked`` of picture loss reports instead of the encoder inside aiortc."""
     setattr(sender, "_send_keyframe", asked)  # noqa: B010 - it is a method
@@ -228,7 +249,7 @@ class PublisherClock:
 
 def _jitter_buffer(*, video: bool) -> JitterBuffer:
     if video:
-        return JitterBuffer(capacity=_VIDEO_BUFFER, is_video=True)
+        return PromptBuffer()
     return JitterBuffer(capacity=_AUDIO_BUFFER, prefetch=_AUDIO_PREFETCH)
 
 
