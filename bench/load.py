@@ -17,7 +17,6 @@ engine, so the loop's own work counts against the engine.
 """
 
 import argparse
-import asyncio
 import dataclasses
 import json
 import math
@@ -32,6 +31,7 @@ from auralink.bench import load_figures, machine, tables
 from auralink.bench.load_backends import STAGES, Stage
 from auralink.bench.load_traffic import DEADLINE_US, Heard, Phase, Traffic
 from auralink.codecs.errors import AuraLinkError, InputError
+from auralink.engine.cli import loop
 from auralink.engine.inference.backend import Media
 from auralink.engine.inference.engine import InferenceEngine
 from auralink.engine.inference.outcome import Fate
@@ -384,13 +384,17 @@ def parse(arguments: Sequence[str]) -> Options:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(sys.argv[1:] if arguments is None else arguments)
+
+    async def measure() -> None:
+        result = await run(options, lambda text: print(text, file=sys.stderr, flush=True))
+        print(table(result))
+        print(summary(result))
+
     try:
-        result = asyncio.run(run(options, lambda text: print(text, file=sys.stderr, flush=True)))
+        loop.run(measure())
     except AuraLinkError as failed:
         print(f"error: {failed}", file=sys.stderr)
         return 1
-    print(table(result))
-    print(summary(result))
     return 0
 
 

@@ -13,17 +13,14 @@ class Histogram:
     """Counts of milliseconds in bins of a twentieth."""
 
     def __init__(self) -> None:
-        self._counts = np.zeros(_BINS, np.int64)
+        self._counts = [0] * _BINS  # of a list: an array takes four times as long to count in
 
     @property
     def count(self) -> int:
-        return int(self._counts.sum())
+        return sum(self._counts)
 
     def enter(self, value_ms: float) -> None:
         self._counts[min(max(int(value_ms / _BIN_MS), 0), _BINS - 1)] += 1
-
-    def add(self, other: "Histogram") -> None:
-        self._counts += other._counts
 
     def quantile(self, share: float) -> float:
         """Upper edge of the bin that holds it, milliseconds; 0 if nothing was entered."""

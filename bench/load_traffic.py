@@ -26,6 +26,7 @@ from auralink.engine.inference.outcome import Fate, FrameOutcome
 _PERIOD_US: Final = {Media.AUDIO: 20_000, Media.VIDEO: 33_333}
 DEADLINE_US: Final = {Media.AUDIO: 20_000, Media.VIDEO: 33_000}
 _JITTER: Final = 0.05  # of a period, either way: clocks of cameras and networks
+_IN_TURN: Final = 4  # frames in one turn of the event loop: packets of a room come singly, too
 _LAG_S: Final = 0.005
 _BIN_US: Final = 100_000  # of the record over time
 
@@ -129,12 +130,15 @@ class Traffic:
                 at_us = phase.start_us + rng.randrange(_PERIOD_US[media])
                 due.append((at_us, f"{media.value} {number}", media))
         heapq.heapify(due)
+        in_turn = 0
         while due:
             at_us, stream, media = due[0]
             wait_us = at_us - now_us()
-            if wait_us > 0:
-                await asyncio.sleep(wait_us / 1e6)
+            if wait_us > 0 or in_turn == _IN_TURN:
+                in_turn = 0
+                await asyncio.sleep(max(0, wait_us) / 1e6)
                 continue
+            in_turn += 1
             self._submit(phase, at_us, stream, media)
             period_us = _PERIOD_US[media]
             next_us = at_us + round(period_us * (1 + rng.uniform(-_JITTER, _JITTER)))

@@ -90,11 +90,11 @@ class Admission:
 
     def tries(self, request: Request[object], now_us: int) -> bool:
         """Whether a frame that is predicted to be late runs all the same."""
-        if not self._lanes.free_in(now_us):
-            return False
-        wait_us = _TRY_BESIDE_AUDIO_US if self._audio_flows(now_us) else _TRY_US
+        beside = request.media is Media.VIDEO and self._audio_flows(now_us)
+        wait_us = _TRY_BESIDE_AUDIO_US if beside else _TRY_US
         ran_us = self._ran_us.get(request.model)
-        return ran_us is None or now_us - ran_us >= wait_us
+        waited = ran_us is None or now_us - ran_us >= wait_us
+        return waited and bool(self._lanes.free_in(now_us))
 
     def can_still(self, deadline_us: int, cost: Cost, now_us: int) -> bool:
         """Whether a frame that starts on the next free worker is likely to be in time."""

@@ -34,6 +34,8 @@ class Media(enum.Enum):
     AUDIO = "audio"
     VIDEO = "video"
 
+    __hash__ = object.__hash__  # members are singletons, and this is asked for with each frame
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request(Generic[P_co]):

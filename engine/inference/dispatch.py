@@ -159,8 +159,10 @@ class Dispatch(Generic[P, R]):
             return number
         self._waiting[number] = request
         heapq.heappush(self._deadlines, (request.deadline_us, number))
-        self._pass_on(self._schedule.offer(number, request, now_us))
-        self._pump(now_us)
+        answers = self._schedule.offer(number, request, now_us)
+        self._pass_on(answers)
+        if number in self._waiting:
+            self._pump(now_us)
         return number
 
     def returned(self, number: int, ran: Ran[R] | None, now_us: int, *, sound: bool = True) -> None:

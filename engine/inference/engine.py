@@ -124,6 +124,8 @@ class InferenceEngine(Generic[P, R]):
         number = self._dispatch.submit(request, now_us)
         self._open[number] = _Open(request, future, now_us)
         self._act(now_us)
+        if not future.done():
+            self._set_timer(now_us)
         return future
 
     def breaker(self, model: str) -> Breaker:
@@ -182,9 +184,10 @@ class InferenceEngine(Generic[P, R]):
         now_us = self._clock_us()
         what(now_us)
         self._act(now_us)
+        self._set_timer(now_us)
 
     def _act(self, now_us: int) -> None:
-        """Do what the dispatch wants, and set the timer."""
+        """Do what the dispatch wants."""
         for action in self._dispatch.take():
             match action:
                 case Start():
@@ -194,7 +197,6 @@ class InferenceEngine(Generic[P, R]):
                     self._go(self._probe(action), f"probe {action.model}")
                 case Deliver():
                     self._deliver(action, now_us)
-        self._set_timer(now_us)
 
     def _go(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = spawn(work, name, lambda error: None)

@@ -27,6 +27,9 @@ class FrameOutcome(enum.Enum):
     PAUSED = "dropped_paused"  # the stream is muted, or sends sound only
     CLOSING = "dropped_closing"  # the engine or the stream is shutting down
 
+    # Members are singletons; the default hashes the name, in Python, several times for each frame.
+    __hash__ = object.__hash__
+
     @property
     def fate(self) -> Fate:
         if self is FrameOutcome.CODED:
