@@ -155,7 +155,7 @@ class LiveKitRoom:
         kind = DualPeer if self._signal.old else Peer
         self._peer = kind(self.request, self, relay_servers(join))
         self._peer.start()
-        self._publications.joined()
+        self._publications.joined(_permission(join.participant))
         self._listener.joined()
         self._changes(self._roster.update(join.other_participants))
 
@@ -202,6 +202,9 @@ class LiveKitRoom:
                 pass  # speakers, connection quality and the like are nobody's concern here
 
     def _update(self, people: Sequence[models.ParticipantInfo]) -> None:
+        for info in people:
+            if info.sid == self._roster.own_sid:
+                self._publications.permitted(_permission(info))
         # After a resume the server tells of everybody at once, ourselves among them.
         if self._resumed and any(info.sid == self._roster.own_sid for info in people):
             self._resumed = False
@@ -254,3 +257,9 @@ class LiveKitRoom:
         if packet.WhichOneof("value") == "user":
             identity = packet.participant_identity or packet.user.participant_identity
             self._listener.control(identity, packet.user.topic, packet.user.payload)
+
+
+def _permission(own: models.ParticipantInfo) -> models.ParticipantPermission:
+    if own.HasField("permission"):
+        return own.permission
+    return models.ParticipantPermission(can_publish=True, can_publish_data=True)

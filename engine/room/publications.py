@@ -96,12 +96,18 @@ class MediaPublication:
             self._wire.request(rtc.SignalRequest(mute=request))
 
     def unpublish(self) -> None:
-        peer, sender = self._wire.peer, self._sender
         self._forget(self)
+        self.withdraw()
+
+    def withdraw(self) -> None:
+        """Stop sending; `announce` begins afresh."""
+        peer, sender = self._wire.peer, self._sender
         if peer is not None and sender is not None:
             peer.remove_track(sender)
         if self._track is not None:
             self._track.stop()
+        self._track, self._sender = None, None
+        self.sid, self.info = "", None
 
     def _request(self) -> rtc.AddTrackRequest:
         offer = self._offer
@@ -151,6 +157,10 @@ class DataPublication:
         self.info = info
         self.sid = info.info.sid
 
+    def withdraw(self) -> None:
+        """The server does not carry it any more."""
+        self.sid, self.info = "", None
+
     @property
     def buffered_bytes(self) -> int:
         peer = self._wire.peer
@@ -192,6 +202,8 @@ class Publications:
         self._media: list[MediaPublication] = []
         self._data: list[DataPublication] = []
         self._next_handle = 1
+        self._may_media = True
+        self._may_data = True
 
     def add_media(self, offer: VideoOffer | AudioOffer, *, now: bool) -> MediaPublication:
         """
@@ -204,7 +216,7 @@ class Publications:
         self._check()
         publication = MediaPublication(self._wire, offer, self._forget)
         self._media.append(publication)
-        if now:
+        if now and self._may_media:
             publication.announce()
         return publication
 
@@ -213,15 +225,31 @@ class Publications:
         publication = DataPublication(self._wire, name, self._next_handle, self._forget)
         self._next_handle += 1
         self._data.append(publication)
-        if now:
+        if now and self._may_data:
             publication.announce()
         return publication
 
-    def joined(self) -> None:
-        for media in self._media:
-            media.announce()
-        for data in self._data:
-            data.announce()
+    def joined(self, permission: models.ParticipantPermission) -> None:
+        """Announce everything that is allowed."""
+        self._may_media, self._may_data = permission.can_publish, permission.can_publish_data
+        if self._may_media:
+            for media in self._media:
+                media.announce()
+        if self._may_data:
+            for data in self._data:
+                data.announce()
+
+    def permitted(self, permission: models.ParticipantPermission) -> None:
+        """What may be published has changed, perhaps: servers end what may not, and say no more."""
+        may_media, may_data = permission.can_publish, permission.can_publish_data
+        if may_media is not self._may_media:
+            self._may_media = may_media
+            for media in self._media:
+                (media.announce if may_media else media.withdraw)()
+        if may_data is not self._may_data:
+            self._may_data = may_data
+            for data in self._data:
+                (data.announce if may_data else data.withdraw)()
 
     def track_published(self, response: rtc.TrackPublishedResponse, peer: Peer | DualPeer) -> None:
         for publication in self._media:
