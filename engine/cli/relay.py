@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +25,7 @@ from auralink.engine.relay.options import ENCODER_CORES, RelayOptions
 from auralink.engine.relay.status import line, status
 from auralink.engine.room import compat
 from auralink.engine.room.backends import BACKENDS, Backend
+from auralink.engine.telemetry.timeline import NO_TIMELINE, FrameTimeline
 
 Url = Annotated[str | None, typer.Option(help="wss://HOST; default: LIVEKIT_URL.")]
 Rate = Annotated[
@@ -50,6 +52,9 @@ Address = Annotated[
     list[str] | None, typer.Option("--address", help="Local address for media; default: all.")
 ]
 Seconds = Annotated[float | None, typer.Option(min=0.1, help="Leave after so long.")]
+Trace = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Write each frame's way, for ui.perfetto.dev.")
+]
 
 
 def relay(
@@ -73,6 +78,7 @@ def relay(
     backend: BackendName = "aiortc",
     address: Address = None,
     seconds: Seconds = None,
+    trace: Trace = None,
     json: Json = False,
 ) -> None:
     """Carry a room's tracks over a thin link into another room.
@@ -97,6 +103,7 @@ def relay(
         ),
         seconds,
         address,
+        trace,
         json=json,
     )
 
@@ -118,6 +125,7 @@ def join(
     backend: BackendName = "aiortc",
     address: Address = None,
     seconds: Seconds = None,
+    trace: Trace = None,
     json: Json = False,
 ) -> None:
     """Join one room: compress its tracks into data tracks there, or restore those.
@@ -137,6 +145,7 @@ def join(
         ),
         seconds,
         address,
+        trace,
         json=json,
     )
 
@@ -170,11 +179,17 @@ def _codec(name: str) -> Any:
 
 
 def _run(
-    settings: RelaySettings, seconds: float | None, addresses: list[str] | None, *, json: bool
+    settings: RelaySettings,
+    seconds: float | None,
+    addresses: list[str] | None,
+    trace: Path | None,
+    *,
+    json: bool,
 ) -> None:
     if addresses:
         compat.use_addresses(addresses)
-    with worker_pool() as pool:
+    timeline = FrameTimeline() if trace else None
+    with worker_pool(timeline or NO_TIMELINE) as pool:
         job = RelayJob(
             settings,
             version=importlib.metadata.version("auralink-aic"),
@@ -182,9 +197,12 @@ def _run(
             told=note,
             encoder=encoders_at(pool),
             decoder=partial(decoder_at, pool),
+            timeline=timeline or NO_TIMELINE,
         )
         with contextlib.suppress(KeyboardInterrupt):
             loop.run(_until_asked(job, seconds, quiet=json))
+    if timeline and trace:
+        timeline.write(trace)
     if json:
         print_json(status(job))
     else:

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 from auralink.engine.inference.pool import PoolSettings, WorkerPool, default_workers
+from auralink.engine.telemetry.timeline import NO_TIMELINE, Timeline
 from auralink.models.errors import ModelError
 from auralink.models.manifest import Entry
 from auralink.models.runtime import RESTORE_S
@@ -11,9 +12,10 @@ from auralink.models.store import Store
 
 
 @contextlib.contextmanager
-def worker_pool() -> Iterator[WorkerPool]:
+def worker_pool(timeline: Timeline = NO_TIMELINE) -> Iterator[WorkerPool]:
     """Workers for this machine, with our own weights; without usable ones they scale plainly."""
-    pool = WorkerPool(PoolSettings.for_machine(workers=default_workers(), entry=_entry()))
+    settings = PoolSettings.for_machine(workers=default_workers(), entry=_entry())
+    pool = WorkerPool(settings, timeline=timeline)
     try:
         yield pool
     finally:

@@ -32,6 +32,7 @@ from auralink.engine.inference.services import Make
 from auralink.engine.inference.tools import LiveTools, Probe, Survey, Swap, no_tools
 from auralink.engine.inference.worker import START_S, Worker, WorkerLost
 from auralink.engine.inference.worker_process import Setup
+from auralink.engine.telemetry.timeline import NO_TIMELINE, Timeline
 from auralink.models.errors import ModelError, SwapRefused
 from auralink.models.live import LiveStatistics
 from auralink.models.manifest import Entry
@@ -80,9 +81,16 @@ class PoolStatistics:
 
 @final
 class WorkerPool:
-    """Thread-safe.  Close it, or let go of it: both end its processes."""
+    """Thread-safe.  Close it, or let go of it: both end its processes.
 
-    def __init__(self, settings: PoolSettings | None = None) -> None:
+    Args:
+        timeline: takes a span for every call, on a row for each worker.
+    """
+
+    def __init__(
+        self, settings: PoolSettings | None = None, *, timeline: Timeline = NO_TIMELINE
+    ) -> None:
+        self._timeline = timeline
         self._settings = settings or PoolSettings()
         self._crew = _Crew(self._settings)
         self._desk = threading.Lock()  # one question at a time to the workers' desks
@@ -106,6 +114,7 @@ class WorkerPool:
             deadline_s=deadline_s,
             start_s=start_s,
             backoff=Backoff(most_s=self._settings.most_backoff_s),
+            timeline=self._timeline,
         )
 
     @property

@@ -21,6 +21,7 @@ from auralink.engine.inference.picture_slots import PictureSlots
 from auralink.engine.inference.services import Made, Make
 from auralink.engine.inference.shared_frames import FrameTicket, FrameWriter
 from auralink.engine.inference.worker import Worker, WorkerLost
+from auralink.engine.telemetry.timeline import NO_TIMELINE, Span, Timeline
 
 
 class Places(Protocol):
@@ -56,7 +57,9 @@ class WorkerSeat:
         deadline_s: float,
         start_s: float,
         backoff: Backoff,
+        timeline: Timeline = NO_TIMELINE,
     ) -> None:
+        self._timeline = timeline
         self._places = places
         self._make = make
         self._doing = doing
@@ -109,7 +112,20 @@ class WorkerSeat:
         assert isinstance(answer, Done)
         self._last = answer
         picture = None if answer.ticket is None else self._slots.receive(answer.ticket)
+        if self._timeline.on:
+            self._draw(place.worker.pid, answer, frame or picture)
         return Made(answer.value, picture)
+
+    def _draw(self, pid: int, done: Done, frame: Frame | None) -> None:
+        self._timeline.add(
+            Span(
+                row=f"worker {pid}",
+                name=self._doing,
+                start_us=done.started_us,
+                end_us=done.started_us + done.run_us,
+                frame=frame.pts_us if frame else None,
+            )
+        )
 
     def restart(self) -> None:
         self._leave()

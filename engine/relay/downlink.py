@@ -48,6 +48,7 @@ from auralink.engine.room.transport import (
 )
 from auralink.engine.room.video_out import VideoOut
 from auralink.engine.tasks import spawn
+from auralink.engine.telemetry.timeline import NO_TIMELINE, Timeline
 
 MAX_STREAMS: Final = 32  # of all senders together
 _ESTIMATE_S: Final = 0.25
@@ -129,6 +130,7 @@ class Downlink:
         fps: float = 30.0,
         identities: frozenset[str] = frozenset(),
         decoder: Callable[[], VideoDecoder] = open_decoder,
+        timeline: Timeline = NO_TIMELINE,
     ) -> None:
         self._link = link
         self._far = far
@@ -136,6 +138,7 @@ class Downlink:
         self._fps = fps
         self._identities = identities
         self._decoder = decoder
+        self._timeline = timeline
         self._streams: dict[str, _Stream] = {}  # by sid of the data track
         self._senders: dict[str, _Sender] = {}
         self.left_alone = 0
@@ -211,6 +214,8 @@ class Downlink:
                 self._decoder,
                 partial(self._show, sid),
                 partial(self._tell, identity, number),
+                timeline=self._timeline,
+                row=f"downlink video {number}",
             )
         else:
             work = AudioDownlink(number, sender.playout, partial(self._play, sid))

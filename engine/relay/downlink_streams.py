@@ -13,6 +13,7 @@ from auralink.engine.link.playout import Playout
 from auralink.engine.link.receiving import Played, StreamReceiver
 from auralink.engine.link.resending import Feedback
 from auralink.engine.relay.uplink_streams import now_us
+from auralink.engine.telemetry.timeline import NO_TIMELINE, Span, Timeline
 
 _PACKETS: Final = 512  # waiting for the decoder: two seconds of a thin stream
 _FEEDBACK_S: Final = 0.02
@@ -45,6 +46,7 @@ class VideoDownlink:
         stream: its number, for the common playout clock.
         show: takes a picture whose time is when to show it.
         tell: takes feedback for the sender.
+        timeline: takes a picture's spans, on that row.
     """
 
     def __init__(
@@ -54,6 +56,9 @@ class VideoDownlink:
         open_decoder: Callable[[], VideoDecoder],
         show: Callable[[Frame], None],
         tell: Callable[[Feedback], None],
+        *,
+        timeline: Timeline = NO_TIMELINE,
+        row: str = "downlink",
     ) -> None:
         self.counts = VideoCounts()
         self.size = (0, 0)
@@ -62,8 +67,10 @@ class VideoDownlink:
         self._receiver = StreamReceiver(open_decoder())
         self._show = show
         self._tell = tell
+        self._timeline = timeline
+        self._row = row
         self._packets: asyncio.Queue[bytes] = asyncio.Queue(_PACKETS)
-        self._pictures: asyncio.Queue[tuple[Frame, int]] = asyncio.Queue(_PICTURES)
+        self._pictures: asyncio.Queue[tuple[Frame, int, int]] = asyncio.Queue(_PICTURES)
 
     def push(self, payload: bytes) -> None:
         self.counts.packets += 1
@@ -120,11 +127,14 @@ class VideoDownlink:
         if self._pictures.full():
             self._pictures.get_nowait()
             self.counts.late += 1
-        self._pictures.put_nowait((picture.frame, due_us))
+        self._pictures.put_nowait((picture.frame, due_us, played.at_us))
+        if self._timeline.on:
+            began_us = round(played.at_us - played.decode_ms * 1e3)
+            self._draw("decode", picture.frame, began_us, played.at_us)
 
     async def _play(self) -> None:
         while True:
-            frame, due_us = await self._pictures.get()
+            frame, due_us, ready_us = await self._pictures.get()
             wait_us = due_us - now_us()
             if wait_us > 0:
                 await asyncio.sleep(wait_us / 1e6)
@@ -133,6 +143,13 @@ class VideoDownlink:
                 continue
             self.counts.shown += 1
             self._show(frame)
+            if self._timeline.on:
+                self._draw("hold", frame, ready_us, now_us())
+
+    def _draw(self, name: str, frame: Frame, start_us: int, end_us: int) -> None:
+        self._timeline.add(
+            Span(row=self._row, name=name, start_us=start_us, end_us=end_us, frame=frame.pts_us)
+        )
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from auralink.engine.relay.options import RelayOptions
 from auralink.engine.relay.status import status
 from auralink.engine.relay.uplink import Uplink
 from auralink.engine.room.backends import Backend, open_room
+from auralink.engine.telemetry.timeline import NO_TIMELINE, Timeline
 
 
 class Role(enum.Enum):
@@ -93,6 +94,7 @@ class RelayJob:
         told: takes a line for people whenever something happens to a room.
         encoder: opens the video encoder of a stream; None: `Uplink` does.
         decoder: opens the decoder of a stream.
+        timeline: takes the spans of every frame.
 
     Raises:
         InputError: no token can be made.
@@ -108,7 +110,9 @@ class RelayJob:
         told: Callable[[str], None] = lambda text: None,
         encoder: OpenEncoder | None = None,
         decoder: Callable[[], VideoDecoder] = open_decoder,
+        timeline: Timeline = NO_TIMELINE,
     ) -> None:
+        self._timeline = timeline
         self._settings = settings
         self._version = version
         self._told = told
@@ -161,7 +165,14 @@ class RelayJob:
             source = self._bot(settings.near, "src", publishes=False)
         options = settings.options
         opened = None if encoder is None else partial(encoder, options, clock)
-        uplink = Uplink(source.room, sender.room, options, encoder=opened, clock=clock)
+        uplink = Uplink(
+            source.room,
+            sender.room,
+            options,
+            encoder=opened,
+            clock=clock,
+            timeline=self._timeline,
+        )
         source.add(Duty(changed=uplink.changed))
         sender.add(Duty(control=uplink.control))
         self.uplink = uplink
@@ -179,6 +190,7 @@ class RelayJob:
             fps=settings.options.fps,
             identities=ours,
             decoder=decoder,
+            timeline=self._timeline,
         )
         receiver.add(Duty(changed=downlink.changed, control=downlink.control))
         self.downlink = downlink

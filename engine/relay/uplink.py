@@ -35,6 +35,7 @@ from auralink.engine.room.roster import Change, RemoteTrack, TrackAdded, TrackCh
 from auralink.engine.room.transport import PublishedData, RoomTransport
 from auralink.engine.room.video_in import VideoIn
 from auralink.engine.tasks import spawn
+from auralink.engine.telemetry.timeline import NO_TIMELINE, Timeline
 
 _STEER_S: Final = 0.25
 _KEY_EVERY_US: Final = 500_000  # requests of several receivers become one key
@@ -75,12 +76,14 @@ class Uplink:
         *,
         encoder: Callable[[], VideoEncoder] | None = None,
         clock: Callable[[], float],
+        timeline: Timeline = NO_TIMELINE,
     ) -> None:
         self.counts = UplinkCounts()
         self._near = near
         self._link = link
         self._options = options
         self._clock = clock
+        self._timeline = timeline
         self._encoder = encoder or partial(
             open_encoder,
             options.profile,
@@ -147,7 +150,14 @@ class Uplink:
             data = self._link.publish_data(f"{VIDEO_PREFIX}{number}")
             video = VideoIn(self._clock, publisher)
             share = self._budget.total_bps // 2
-            work = VideoUplink(video, data, self._encoder, bitrate_bps=share)
+            work = VideoUplink(
+                video,
+                data,
+                self._encoder,
+                bitrate_bps=share,
+                timeline=self._timeline,
+                row=f"uplink video {number}",
+            )
             self._near.subscribe_video(track.sid, video.push)
             self._near.wish_size(track.sid, self._options.size, round(self._options.fps))
         else:

@@ -14,11 +14,12 @@ from auralink.codecs.errors import AuraLinkError
 from auralink.codecs.video.protocol import Outcome, VideoEncoder
 from auralink.engine.link.budget import OVERHEAD_BYTES
 from auralink.engine.link.resending import Feedback
-from auralink.engine.link.sender import StreamSender
+from auralink.engine.link.sender import Sent, StreamSender
 from auralink.engine.room.audio_in import RATE_HZ, AudioBlocks
 from auralink.engine.room.capture_time import CaptureTimes, ClockOffset
 from auralink.engine.room.transport import PublishedData
 from auralink.engine.room.video_in import VideoIn
+from auralink.engine.telemetry.timeline import NO_TIMELINE, Span, Timeline
 
 _PACE: Final = 10.0  # packets leave at this multiple of the target: a frame in a few milliseconds
 _FLUSH_S: Final = 0.005
@@ -64,6 +65,7 @@ class VideoUplink:
     """
     Args:
         open_encoder: called in a worker thread, and again after the encoder failed.
+        timeline: takes a frame's spans, on that row.
     """
 
     def __init__(
@@ -73,11 +75,15 @@ class VideoUplink:
         open_encoder: Callable[[], VideoEncoder],
         *,
         bitrate_bps: int,
+        timeline: Timeline = NO_TIMELINE,
+        row: str = "uplink",
     ) -> None:
         self.counts = VideoCounts({})
         self._video = video
         self._data = data
         self._open = open_encoder
+        self._timeline = timeline
+        self._row = row
         self._bitrate_bps = bitrate_bps
         self._sender: StreamSender | None = None
         self._key_wanted = False
@@ -128,6 +134,7 @@ class VideoUplink:
 
     async def _one(self) -> None:
         frame = await self._video.take()
+        taken_us = now_us()
         try:
             if self._sender is None:
                 encoder = await asyncio.to_thread(self._open)
@@ -146,6 +153,25 @@ class VideoUplink:
         self.counts.outcomes[outcome.value] = self.counts.outcomes.get(outcome.value, 0) + 1
         if outcome in (Outcome.CODED, Outcome.SKIPPED):
             self._flush()
+        if self._timeline.on:
+            self._draw(sent, taken_us)
+
+    def _draw(self, sent: Sent, taken_us: int) -> None:
+        """On the timeline: a frame's wait for the encoder, and its coding."""
+        frame_us, coded = sent.frame.pts_us, sent.coded
+        add, row = self._timeline.add, self._row
+        add(Span(row=row, name="wait", start_us=frame_us, end_us=taken_us, frame=frame_us))
+        facts = {"unit": coded.number, "outcome": coded.outcome.value, "bytes": coded.size}
+        add(
+            Span(
+                row=row,
+                name="encode",
+                start_us=taken_us,
+                end_us=sent.at_us,
+                frame=frame_us,
+                facts=facts,
+            )
+        )
 
     def _flush(self) -> None:
         """Hand over what is due; the rest in a moment."""

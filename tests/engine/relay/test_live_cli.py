@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 from auralink.engine.room.transport import AudioOffer
 from auralink.engine.room.video_in import VideoIn
@@ -16,10 +17,13 @@ from ..room.server import KEY, SECRET, Server
 SIZE = (320, 240)
 
 
-async def test_relay_carries_a_call_and_says_what_it_did(livekit: Server, room: str) -> None:
+async def test_relay_carries_a_call_and_says_what_it_did(
+    livekit: Server, room: str, tmp_path: Path
+) -> None:
     near, far = room + "-near", room + "-far"
+    trace = tmp_path / "trace.json"
     words = ["relay", near, far, "--rate", "200k", "--preset", "11", "--json"]
-    words += ["--address", "127.0.0.1"]
+    words += ["--address", "127.0.0.1", "--trace", str(trace)]
     environment = os.environ | {
         "LIVEKIT_URL": livekit.url,
         "LIVEKIT_API_KEY": KEY,
@@ -55,6 +59,17 @@ async def test_relay_carries_a_call_and_says_what_it_did(livekit: Server, room: 
     assert SECRET not in out.decode() + err.decode()
     assert {room["joins"] for room in told["rooms"]} == {1}
     assert max(psnr(frames[-1].y, moving(index, SIZE).y) for index in range(60)) > 25
+    assert ["wait", "encode", "coding a frame", "decode", "decoding a unit", "hold"] in ways(trace)
+
+
+def ways(trace: Path) -> list[list[str]]:
+    """The spans of each frame, in the order of `order`."""
+    order = ["wait", "encode", "coding a frame", "decode", "decoding a unit", "hold"]
+    frames: dict[int, set[str]] = {}
+    for event in json.loads(trace.read_text("utf-8"))["traceEvents"]:
+        if event["ph"] == "X":
+            frames.setdefault(event["args"]["frame"], set()).add(event["name"])
+    return [sorted(names, key=order.index) for names in frames.values()]
 
 
 async def test_wrong_keys_end_with_a_reason_and_exit_code_2(livekit: Server, room: str) -> None:
