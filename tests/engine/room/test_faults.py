@@ -10,6 +10,9 @@ import pytest
 from aiortc import RTCPeerConnection
 from livekit.protocol import models, rtc
 
+from auralink.engine.relay.bots import Bot, Crew, Duty
+from auralink.engine.relay.options import RelayOptions
+from auralink.engine.relay.uplink import Uplink
 from auralink.engine.room.errors import (
     AccessRefused,
     Duplicate,
@@ -335,3 +338,35 @@ async def test_a_moved_participant_has_the_new_room_token_and_people(server: Fak
         await until(lambda: one.signal.session.counts.resumes, "the resume")
 
     assert (server.visits[1].token, server.visits[1].resume_sid) == (there, "PA_9")
+
+
+# -- 13 -------------------------------------------------------------------------------------------
+
+
+async def test_a_flood_of_people_costs_no_more_than_was_agreed(server: FakeServer) -> None:
+    one = Bot(
+        lambda listener: LiveKitRoom(server.url, mock_token(Mode.HAPPY), listener, version="0")
+    )
+    uplink = Uplink(one.room, one.room, RelayOptions(max_streams=5), clock=time.monotonic)
+    one.add(Duty(changed=uplink.changed))
+    crew = Crew([one], [uplink.run])
+    running = asyncio.create_task(crew.run())
+    await until(lambda: one.state.connected, "the join")
+    people = [person(f"PA_guest{n}", f"guest{n}", f"TR_{n}") for n in range(200)]
+    for start in range(0, 200, 20):
+        update = rtc.ParticipantUpdate(participants=people[start : start + 20])
+        await server.visits[0].say(rtc.SignalResponse(update=update))
+    await until(lambda: uplink.counts.left_alone == 195, "all were seen")
+    await until(lambda: server.visits[0].kinds.count("subscription") == 5, "five are taken")
+    gone = [
+        models.ParticipantInfo(sid=one.sid, state=models.ParticipantInfo.DISCONNECTED)
+        for one in people
+    ]
+    update = rtc.ParticipantUpdate(participants=gone)
+    await server.visits[0].say(rtc.SignalResponse(update=update))
+    await until(lambda: not uplink.streams, "all have left")
+    crew.leave()
+    async with asyncio.timeout(20):
+        await running
+
+    assert server.visits[0].kinds.count("offer") <= 3
