@@ -6,15 +6,17 @@ A server with a method that has no row does not start.
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeAlias, final
+from urllib.parse import unquote
 
 import grpc
 from grpc import aio
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from auralink.engine.rpc.failures import Failure, failure_of
+from auralink.engine.rpc.failures import failure_of
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
 from auralink.engine.service.auth.matrix import (
     PUBLIC,
@@ -49,6 +51,12 @@ MATRIX: Final[Matrix] = MappingProxyType(
     }
 )
 
+# What is no frame is counted by the caller's requests a minute, as HTTP's are.
+COUNTED: Final = frozenset(
+    f"/{SERVICE}/{name}"
+    for name in ("GetCompressionHints", "AnalyzeNetworkConditions", "HealthCheck")
+)
+
 # Everybody is this where no authentication is set up, which is possible on loopback only.
 NOBODY: Final = Principal(subject="anonymous", tenant="default", role=Role.ADMIN)
 
@@ -61,14 +69,33 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 MaybeHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 
 
-class Authenticate(Protocol):
-    def __call__(self, *, authorization: str | None, api_key: str | None) -> Principal:
-        """
-        Args:
-            authorization, api_key: metadata ``authorization`` and ``x-api-key``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visitor:
+    """
+    Attributes:
+        authorization, api_key: metadata ``authorization`` and ``x-api-key``.
+        address: where the connection comes from.
+    """
 
+    authorization: str | None
+    api_key: str | None
+    address: str
+
+
+class Door(Protocol):
+    async def enter(self, visitor: Visitor) -> Principal:
+        """
         Raises:
             Unauthenticated: no credentials, or bad ones.
+            Limited: too many bad ones came from there.
+        """
+        ...
+
+    async def count(self, caller: Principal) -> None:
+        """One request that is no frame: frames have bounds of their own.
+
+        Raises:
+            Limited: the caller asks too often.
         """
         ...
 
@@ -92,15 +119,15 @@ def caller() -> Principal:
 class Gate(aio.ServerInterceptor):
     """
     Args:
-        authenticate: None lets everybody in as `NOBODY`.
+        door: None lets everybody in as `NOBODY`.
 
     Raises:
         ConfigError: a method has no row in the matrix, or a row has no method.
     """
 
-    def __init__(self, authenticate: Authenticate | None) -> None:
+    def __init__(self, door: Door | None) -> None:
         check_complete(MATRIX, methods())
-        self._authenticate = authenticate
+        self._door = door
 
     async def intercept_service(
         self,
@@ -108,36 +135,54 @@ class Gate(aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> MaybeHandler:
         handler = await continuation(handler_call_details)
-        if handler is None or self._authenticate is None:
+        if handler is None or self._door is None:
             return handler
         method = handler_call_details.method
-        try:
-            principal = self._admit(method, handler_call_details, self._authenticate)
-        except ServiceError as refused:
-            failure = failure_of(refused)
-            assert failure is not None
-            return _with(handler, _refuse(handler, failure))
-        return handler if principal is None else _with(handler, _as(principal, handler))
+        if MATRIX[method].role is None:
+            return handler
+        return _with(handler, _guarded(method, handler, self._door))
 
-    def _admit(
-        self, method: str, details: grpc.HandlerCallDetails, authenticate: Authenticate
-    ) -> Principal | None:
-        """None: open to everybody."""
-        rule = MATRIX[method]
-        if rule.role is None:
-            return None
-        # Of several entries with a name the last would win: so there may be one.
-        sent: dict[str, str] = {}
-        for key, value in details.invocation_metadata or ():
-            if key in _CREDENTIALS and (key in sent or not isinstance(value, str)):
-                raise Unauthenticated
-            if isinstance(value, str):
-                sent[key] = value
-        principal = authenticate(
-            authorization=sent.get("authorization"), api_key=sent.get("x-api-key")
-        )
+
+async def _admit(method: str, door: Door, context: Any) -> None:
+    """Let the call go on as its caller's, or end it."""
+    rule = MATRIX[method]
+    try:
+        principal = await door.enter(_visitor(context))
         check_role(rule, principal)
-        return principal
+        if method in COUNTED:
+            await door.count(principal)
+    except ServiceError as refused:
+        failure = failure_of(refused)
+        assert failure is not None
+        await context.abort(failure.code, failure.message, failure.metadata())
+    else:
+        _CALLER.set(principal)
+
+
+def _visitor(context: Any) -> Visitor:
+    """
+    Raises:
+        Unauthenticated: two of one kind; which of them would count is anybody's guess.
+    """
+    sent: dict[str, str] = {}
+    for key, value in context.invocation_metadata() or ():
+        if key in _CREDENTIALS:
+            if key in sent or not isinstance(value, str):
+                raise Unauthenticated
+            sent[key] = value
+    return Visitor(
+        authorization=sent.get("authorization"),
+        api_key=sent.get("x-api-key"),
+        address=address_of(context.peer()),
+    )
+
+
+def address_of(peer: str) -> str:
+    """``ipv4:10.0.0.1:4711`` and ``ipv6:%5B::1%5D:4711`` without kind and port."""
+    kind, _, rest = unquote(peer).partition(":")
+    if kind not in ("ipv4", "ipv6"):
+        return peer
+    return rest.rpartition(":")[0].strip("[]")
 
 
 def _behaviour(handler: Handler) -> Callable[..., Any]:
@@ -148,30 +193,23 @@ def _behaviour(handler: Handler) -> Callable[..., Any]:
     return inner
 
 
-def _as(principal: Principal, handler: Handler) -> Callable[..., Any]:
+def _guarded(method: str, handler: Handler, door: Door) -> Callable[..., Any]:
     """The same behaviour, knowing who asks."""
     inner = _behaviour(handler)
     if inspect.isasyncgenfunction(inner):
 
         async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-            _CALLER.set(principal)
+            await _admit(method, door, context)
             async for response in inner(request, context):
                 yield response
 
         return stream
 
     async def call(request: Any, context: Any) -> Any:
-        _CALLER.set(principal)
+        await _admit(method, door, context)
         return await inner(request, context)
 
     return call
-
-
-def _refuse(handler: Handler, failure: Failure) -> Callable[..., Any]:
-    async def refuse(request: Any, context: Any) -> None:
-        await context.abort(failure.code, failure.message, failure.metadata())
-
-    return refuse
 
 
 def _with(handler: Handler, behaviour: Callable[..., Any]) -> Handler:

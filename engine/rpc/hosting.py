@@ -13,16 +13,18 @@ from auralink.codecs.video.profiles import DEFAULT_PROFILE
 from auralink.codecs.video.protocol import VideoEncoder
 from auralink.engine.inference.base import decoder_at, encoder_at
 from auralink.engine.inference.hosts import Host
-from auralink.engine.rpc.access import Authenticate
+from auralink.engine.rpc.access import Visitor
 from auralink.engine.rpc.encoders import OpenVideo
 from auralink.engine.rpc.parts import ModelFact, Observer, Threads, Unobserved, parts_of
 from auralink.engine.rpc.server import GrpcServer
 from auralink.engine.rpc.settings import RpcSettings, TlsFiles
 from auralink.engine.service.auth.principal import Principal
 from auralink.engine.service.context import Context
+from auralink.engine.service.errors import Limited, Unauthenticated
 from auralink.engine.service.lifecycle import Phase
 from auralink.engine.service.parts import Part
 from auralink.engine.service.settings.tree import Settings
+from auralink.engine.stores.protocols import Limit
 from auralink.engine.tasks import spawn
 
 _MOST_STREAMS: Final = 32
@@ -56,7 +58,7 @@ class Hosting:
             open_decoder=partial(decoder_at, self.host),
             model=lambda: model_of(context),
             run=threads,
-            authenticate=authenticator(context),
+            door=EngineDoor(context),
             observer=self.observer,
         )
         server = GrpcServer(parts, settings, version=context.version)
@@ -91,16 +93,38 @@ def rpc_settings(settings: Settings, profile: str) -> RpcSettings:
     )
 
 
-def authenticator(context: Context) -> Authenticate:
-    """By the keys in force when a call comes."""
+@final
+class EngineDoor:
+    """The keys and the limits of the engine, those in force when a call comes."""
 
-    def authenticate(*, authorization: str | None, api_key: str | None) -> Principal:
-        people = context.access.people
-        return people.authenticate(
-            authorization=authorization, api_key=api_key, now=context.clocks.wall()
-        )
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
-    return authenticate
+    async def enter(self, visitor: Visitor) -> Principal:
+        try:
+            return self._context.access.people.authenticate(
+                authorization=visitor.authorization,
+                api_key=visitor.api_key,
+                now=self._context.clocks.wall(),
+            )
+        except Unauthenticated:
+            most = self._context.settings.now.limits.attempts_per_minute
+            # One count for HTTP and gRPC: a guess is a guess.
+            await self._hit(f"attempt:{visitor.address}", most, "attempts with bad credentials")
+            raise
+
+    async def count(self, caller: Principal) -> None:
+        limits = self._context.settings.now.limits
+        if limits.enabled:
+            key = f"rpc:{caller.tenant}/{caller.subject}"
+            await self._hit(key, limits.requests_per_minute, "requests")
+
+    async def _hit(self, key: str, most: int, what: str) -> None:
+        decision = await self._context.limiter.get().hit(key, Limit(amount=most))
+        if not decision.allowed:
+            raise Limited(
+                f"at most {decision.limit} {what} a minute", retry_after_s=decision.retry_after_s
+            )
 
 
 def model_of(context: Context) -> ModelFact:

@@ -12,7 +12,7 @@ import grpc
 from auralink.codecs.video.options import EncoderOptions
 from auralink.codecs.video.profiles import open_encoder
 from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
-from auralink.engine.rpc.access import Authenticate
+from auralink.engine.rpc.access import Door
 from auralink.engine.rpc.coding import Run
 from auralink.engine.rpc.encoders import (
     AudioStream,
@@ -56,14 +56,14 @@ class Parts:
     """
     Attributes:
         run: where what blocks is run.
-        authenticate: None where everybody may do everything: on loopback.
+        door: None where everybody may do everything: on loopback.
     """
 
     open_stream: OpenStream
     open_decoder: Callable[[], VideoDecoder]
     run: Run
     model: Callable[[], ModelFact]
-    authenticate: Authenticate | None = None
+    door: Door | None = None
     observer: Observer = field(default_factory=Unobserved)
 
 
@@ -88,7 +88,7 @@ def parts_of(
     open_decoder: Callable[[], VideoDecoder],
     model: Callable[[], ModelFact],
     run: Run,
-    authenticate: Authenticate | None = None,
+    door: Door | None = None,
     observer: Observer | None = None,
 ) -> Parts:
     """
@@ -107,7 +107,7 @@ def parts_of(
         open_decoder=open_decoder,
         run=run,
         model=model,
-        authenticate=authenticate,
+        door=door,
         observer=observer or Unobserved(),
     )
 

@@ -115,7 +115,7 @@ class GrpcServer:
             raise StartError("the gRPC server was started before")
         if api_implementation.Type() != "upb":
             raise StartError("protobuf runs without its C core, which bounds nesting: reinstall it")
-        check_exposure(self._settings, authenticated=self._parts.authenticate is not None)
+        check_exposure(self._settings, authenticated=self._parts.door is not None)
         server = self._build()
         self._port = self._bind(server)
         await server.start()
@@ -149,7 +149,7 @@ class GrpcServer:
 
     def _build(self) -> aio.Server:
         server = aio.server(
-            interceptors=(Gate(self._parts.authenticate),),
+            interceptors=(Gate(self._parts.door),),
             options=options(self._settings),
             maximum_concurrent_rpcs=self._settings.max_calls,
         )

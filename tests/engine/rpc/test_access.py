@@ -9,14 +9,14 @@ import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from auralink.engine.rpc.access import MATRIX, SERVICE, methods
+from auralink.engine.rpc.access import MATRIX, SERVICE, Visitor, address_of, methods
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
 from auralink.engine.rpc.stubs import aic_compression_pb2_grpc as rpc
 from auralink.engine.service.auth.credentials import Authenticator
 from auralink.engine.service.auth.matrix import check_complete
 from auralink.engine.service.auth.principal import Principal, Role
 from auralink.engine.service.auth.tokens import TokenVerifier, sign, verification_key
-from auralink.engine.service.errors import ConfigError
+from auralink.engine.service.errors import ConfigError, Limited, Unauthenticated
 
 from .conftest import Served
 from .frames import Instant, each, tiny
@@ -43,8 +43,28 @@ REQUESTS: dict[str, Any] = {
 }
 
 
-def authenticate(*, authorization: str | None, api_key: str | None) -> Principal:
-    return PEOPLE.authenticate(authorization=authorization, api_key=api_key, now=time.time())
+class TokenDoor:
+    """Knows `PEOPLE`; three bad credentials of an address, and five requests, are the most."""
+
+    def __init__(self, *, bad: int = 1000, requests: int = 1000) -> None:
+        self._bad, self._requests = bad, requests
+        self.addresses: list[str] = []
+
+    async def enter(self, visitor: Visitor) -> Principal:
+        try:
+            return PEOPLE.authenticate(
+                authorization=visitor.authorization, api_key=visitor.api_key, now=time.time()
+            )
+        except Unauthenticated:
+            self.addresses.append(visitor.address)
+            if len(self.addresses) > self._bad:
+                raise Limited("too many", retry_after_s=60) from None
+            raise
+
+    async def count(self, caller: Principal) -> None:
+        self._requests -= 1
+        if self._requests < 0:
+            raise Limited("too many", retry_after_s=60)
 
 
 def token(role: Role, tenant: str = "acme", lifetime_s: float = 60) -> tuple[str, str]:
@@ -88,7 +108,7 @@ def test_a_method_without_a_row_stops_the_start() -> None:
 
 @pytest.mark.parametrize("name", REQUESTS)
 async def test_each_role_may_do_what_its_row_says(serve: Serve, name: str) -> None:
-    served = await serve(open_stream=Instant, authenticate=authenticate)
+    served = await serve(open_stream=Instant, door=TokenDoor())
     least = MATRIX[f"/{SERVICE}/{name}"].role
     assert least is not None
 
@@ -114,7 +134,7 @@ async def test_each_role_may_do_what_its_row_says(serve: Serve, name: str) -> No
 async def test_bad_credentials_are_all_answered_alike(
     serve: Serve, metadata: list[tuple[str, str]]
 ) -> None:
-    served = await serve(open_stream=Instant, authenticate=authenticate)
+    served = await serve(open_stream=Instant, door=TokenDoor())
 
     with pytest.raises(aio.AioRpcError) as caught:
         await served.stub.CompressFrame(tiny(1), metadata=metadata)
@@ -124,8 +144,42 @@ async def test_bad_credentials_are_all_answered_alike(
     assert served.server.streams.count == 0
 
 
+async def test_guessing_is_bounded_by_address(serve: Serve) -> None:
+    door = TokenDoor(bad=3)
+    served = await serve(open_stream=Instant, door=door)
+
+    codes = [await outcome(served, "HealthCheck", []) for _ in range(5)]
+
+    assert codes == [grpc.StatusCode.UNAUTHENTICATED] * 3 + [grpc.StatusCode.RESOURCE_EXHAUSTED] * 2
+    assert set(door.addresses) == {"127.0.0.1"}
+
+
+async def test_requests_are_counted_and_frames_are_not(serve: Serve) -> None:
+    served = await serve(open_stream=Instant, door=TokenDoor(requests=2))
+    metadata = [token(Role.OPERATOR)]
+
+    hints = [await outcome(served, "GetCompressionHints", metadata) for _ in range(3)]
+    for number in range(1, 20):
+        await served.stub.CompressFrame(tiny(number), metadata=metadata)
+
+    assert hints == [grpc.StatusCode.OK] * 2 + [grpc.StatusCode.RESOURCE_EXHAUSTED]
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        ("ipv4:10.0.0.1:4711", "10.0.0.1"),
+        ("ipv6:%5B::1%5D:4711", "::1"),
+        ("ipv6:[fe80::1]:4711", "fe80::1"),
+        ("unix:/tmp/socket", "unix:/tmp/socket"),
+    ],
+)
+def test_addresses_have_no_port(peer: str, address: str) -> None:
+    assert address_of(peer) == address
+
+
 async def test_probes_need_no_credentials_and_descriptors_do(serve: Serve) -> None:
-    served = await serve(authenticate=authenticate)
+    served = await serve(door=TokenDoor())
     health: Any = health_pb2_grpc.HealthStub(served.channel)
 
     assert (await health.Check(health_pb2.HealthCheckRequest())).status == 1
@@ -138,7 +192,7 @@ async def test_probes_need_no_credentials_and_descriptors_do(serve: Serve) -> No
 
 
 async def test_tenants_with_the_same_names_have_streams_of_their_own(serve: Serve) -> None:
-    served = await serve(open_stream=Instant, authenticate=authenticate)
+    served = await serve(open_stream=Instant, door=TokenDoor())
 
     for tenant in ("acme", "other"):
         metadata = [token(Role.OPERATOR, tenant=tenant)]
@@ -150,7 +204,7 @@ async def test_tenants_with_the_same_names_have_streams_of_their_own(serve: Serv
 
 
 async def test_a_method_that_nobody_serves_is_unimplemented(serve: Serve) -> None:
-    served = await serve(authenticate=authenticate)
+    served = await serve(door=TokenDoor())
     call = served.channel.unary_unary(f"/{SERVICE}/Teleport")
 
     with pytest.raises(aio.AioRpcError) as caught:

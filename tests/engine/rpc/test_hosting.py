@@ -21,7 +21,7 @@ from auralink.engine.service.errors import StartError
 from auralink.engine.service.settings.tree import Grpc, Settings
 
 from ...codecs.pictures import moving, psnr
-from ..service.services import Wanted, service_in, token_of
+from ..service.services import API, Wanted, service_in, token_of
 from .frames import each, luma, picture
 
 
@@ -95,6 +95,30 @@ async def test_the_engines_tokens_open_it_and_nothing_else_does(hosted: Any) -> 
     response = await stub.HealthCheck(pb.HealthCheckRequest(), metadata=viewer)
     assert response.status == pb.HEALTH_HEALTHY
     assert response.model_status.model_type == "restore-s"
+
+
+async def test_guessing_is_bounded_for_http_and_grpc_together(
+    tmp_path: Path, pool: WorkerPool
+) -> None:
+    spying = Spying(Hosting(host=pool))
+    wanted = Wanted(
+        settings={"GRPC_PORT": "0", "AURALINK_LIMITS__ATTEMPTS_PER_MINUTE": "4"},
+        works={"further": (spying,)},
+    )
+    async with (
+        service_in(tmp_path, wanted) as service,
+        aio.insecure_channel(f"127.0.0.1:{spying.server.port}") as channel,
+    ):
+        stub: Any = rpc.AICCompressionServiceStub(channel)
+        for _ in range(2):
+            assert (await service.ask("GET", f"{API}/config", token="bad")).status == 401
+        codes = []
+        for _ in range(3):
+            with pytest.raises(aio.AioRpcError) as caught:
+                await stub.HealthCheck(pb.HealthCheckRequest())
+            codes.append(caught.value.code())
+
+    assert codes == [grpc.StatusCode.UNAUTHENTICATED] * 2 + [grpc.StatusCode.RESOURCE_EXHAUSTED]
 
 
 async def test_health_says_not_serving_when_the_engine_is_asked_to_end(hosted: Any) -> None:

@@ -227,7 +227,9 @@ async def test_a_wrong_field_is_named_for_programs(serve: Serve) -> None:
 
 async def test_a_stream_ends_at_a_wrong_field(serve: Serve) -> None:
     served = await serve(open_stream=Instant)
-    call = served.stub.CompressStream(each([tiny(1), tiny(2, frame_data=b"x")]))
+    call = served.stub.CompressStream()
+    await call.write(tiny(1))
+    await call.write(tiny(2, frame_data=b"x"))
 
     with pytest.raises(aio.AioRpcError) as caught:
         [answer async for answer in call]
@@ -238,7 +240,9 @@ async def test_a_stream_ends_at_a_wrong_field(serve: Serve) -> None:
 
 async def test_a_stream_is_for_one_participant(serve: Serve) -> None:
     served = await serve(open_stream=Instant)
-    call = served.stub.CompressStream(each([tiny(1), tiny(2, participant_id="bob")]))
+    call = served.stub.CompressStream()
+    await call.write(tiny(1))
+    await call.write(tiny(2, participant_id="bob"))
 
     with pytest.raises(aio.AioRpcError) as caught:
         [answer async for answer in call]
@@ -269,6 +273,24 @@ async def test_the_answer_comes_within_the_frames_limit(serve: Serve) -> None:
     assert late.fallback_reason.startswith("late")
     assert [int.from_bytes(one[:4]) for one in split(next_one.compressed_data)] == [1, 2]
     assert next_one.compressed_size_bytes < len(next_one.compressed_data)
+
+
+async def test_a_stalled_encoder_delays_no_probe_and_no_other_stream(serve: Serve) -> None:
+    encoders = [Gated(), Instant()]
+    served = await serve(open_stream=lambda media: encoders.pop(0))
+    stalled = encoders[0]
+    waiting = asyncio.ensure_future(served.stub.CompressFrame(tiny(1)))
+    await asyncio.to_thread(stalled.begun.acquire)
+
+    health: Any = health_pb2_grpc.HealthStub(served.channel)
+    assert (await health.Check(health_pb2.HealthCheckRequest())).status == 1
+    assert (await served.stub.HealthCheck(pb.HealthCheckRequest())).status == pb.HEALTH_HEALTHY
+    other = await served.stub.CompressFrame(tiny(1, participant_id="bob"))
+
+    assert other.status == pb.STATUS_SUCCESS
+    assert not waiting.done()
+    stalled.gate.release()
+    assert (await waiting).status == pb.STATUS_SUCCESS
 
 
 async def test_the_answer_comes_before_the_calls_deadline(serve: Serve) -> None:
