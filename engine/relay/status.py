@@ -41,6 +41,7 @@ def status(job: Parts) -> dict[str, Any]:
         found["up"] = {
             "target_bps": job.uplink.budget.total_bps,
             "left_alone": job.uplink.counts.left_alone,
+            "refused": job.uplink.counts.refused,
             "bad_messages": job.uplink.counts.bad_messages,
             "streams": [_up(sid, work) for sid, work in job.uplink.streams.items()],
         }

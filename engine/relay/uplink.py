@@ -31,7 +31,14 @@ from auralink.engine.link.control import (
 from auralink.engine.relay.options import AUDIO_PREFIX, VIDEO_PREFIX, RelayOptions
 from auralink.engine.relay.uplink_streams import AudioUplink, UplinkStream, VideoUplink, now_us
 from auralink.engine.room.capture_time import ClockOffset
-from auralink.engine.room.roster import Change, RemoteTrack, TrackAdded, TrackChanged, TrackRemoved
+from auralink.engine.room.roster import (
+    Change,
+    RemoteTrack,
+    TrackAdded,
+    TrackChanged,
+    TrackRefused,
+    TrackRemoved,
+)
 from auralink.engine.room.transport import PublishedData, RoomTransport
 from auralink.engine.room.video_in import VideoIn
 from auralink.engine.tasks import spawn
@@ -56,6 +63,7 @@ class _Stream:
 @dataclass(slots=True)
 class UplinkCounts:
     left_alone: int = 0  # tracks beyond the bound
+    refused: int = 0  # tracks that the server does not send us
     bad_messages: int = 0
 
 
@@ -134,6 +142,9 @@ class Uplink:
                 self._announce(self._streams[track.sid], track)
             case TrackRemoved(track):
                 self._end(track.sid)
+            case TrackRefused(sid) if sid in self._streams:
+                self.counts.refused += 1
+                self._end(sid)
             case _:
                 pass
 

@@ -15,7 +15,7 @@ from auralink.engine.room.ice import relay_servers
 from auralink.engine.room.media_path import DATA_TRACK, LOSSY, RELIABLE
 from auralink.engine.room.peer import Peer, data_packet
 from auralink.engine.room.publications import DataPublication, MediaPublication, Publications
-from auralink.engine.room.roster import DataTrackRemoved, Roster, TrackRemoved
+from auralink.engine.room.roster import DataTrackRemoved, Roster, TrackRefused, TrackRemoved
 from auralink.engine.room.signal import Event, SignalClient
 from auralink.engine.room.signal_actions import Ended, Joined, Lost, Message, Resumed
 from auralink.engine.room.subscriptions import MAX_SUBSCRIBED, Subscriptions
@@ -194,6 +194,8 @@ class LiveKitRoom:
                 self._publications.quality(response.subscribed_quality_update)
             case "data_track_subscriber_handles":
                 self._subscriptions.handles(response.data_track_subscriber_handles)
+            case "subscription_response":
+                self._refused(response.subscription_response)
             case "room_moved":
                 moved = response.room_moved
                 self._changes(self._roster.reset(moved.participant.sid))
@@ -211,6 +213,11 @@ class LiveKitRoom:
             self._changes(self._roster.snapshot(people))
         else:
             self._changes(self._roster.update(people))
+
+    def _refused(self, response: rtc.SubscriptionResponse) -> None:
+        self._subscriptions.gone(response.track_sid)
+        reason = models.SubscriptionError.Name(response.err).removeprefix("SE_").lower()
+        self._listener.changed(TrackRefused(response.track_sid, reason))
 
     def _changes(self, changes: Sequence[object]) -> None:
         for change in changes:

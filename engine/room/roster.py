@@ -60,12 +60,26 @@ class DataTrackRemoved:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackRefused:
+    """A track that was asked for does not come: none of our codecs, for instance."""
+
+    sid: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ParticipantLeft:
     identity: str
 
 
 Change: TypeAlias = (
-    TrackAdded | TrackChanged | TrackRemoved | DataTrackAdded | DataTrackRemoved | ParticipantLeft
+    TrackAdded
+    | TrackChanged
+    | TrackRemoved
+    | TrackRefused
+    | DataTrackAdded
+    | DataTrackRemoved
+    | ParticipantLeft
 )
 
 

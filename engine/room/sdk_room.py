@@ -22,6 +22,7 @@ from auralink.codecs.errors import InputError
 from auralink.engine.room.endpoints import check_server
 from auralink.engine.room.errors import AccessRefused, ConnectionFailed, RoomError, RoomMissing
 from auralink.engine.room.policy import Next, after_leave, pause_s
+from auralink.engine.room.roster import TrackRefused
 from auralink.engine.room.sdk_publications import SdkData, SdkMedia
 from auralink.engine.room.sdk_roster import SdkRoster
 from auralink.engine.room.sdk_subscriptions import SdkSubscriptions
@@ -159,6 +160,7 @@ class SdkRoom:
         over = self._over = asyncio.get_running_loop().create_future()
         room.on("disconnected", self._disconnected)
         room.on("data_received", self._received)
+        room.on("track_subscription_failed", self._refused)
         self._roster.follow(room)
         self._subscriptions.follow(room)
         options = rtc.RoomOptions(auto_subscribe=False, connect_timeout=_CONNECT_S)
@@ -213,6 +215,9 @@ class SdkRoom:
     def _disconnected(self, reason: int) -> None:
         if self._over is not None and not self._over.done():
             self._over.set_result(reason)
+
+    def _refused(self, person: rtc.RemoteParticipant, sid: str, reason: str) -> None:
+        self._listener.changed(TrackRefused(sid, reason))
 
     def _received(self, packet: rtc.DataPacket) -> None:
         identity = packet.participant.identity if packet.participant else ""

@@ -12,6 +12,7 @@ import pytest
 
 from auralink.engine.room.data_packet import DataPacket
 from auralink.engine.room.errors import AccessRefused, Duplicate
+from auralink.engine.room.roster import TrackRefused
 from auralink.engine.room.transport import AudioOffer
 from auralink.engine.room.video_in import VideoIn
 
@@ -19,8 +20,8 @@ from ...codecs.pictures import moving, psnr
 from .people import Tone, Witness, camera, member, until
 from .server import Server, token
 
-pytest.importorskip("livekit.rtc", reason="the extra `livekit` is not installed")
-from auralink.engine.room.sdk_room import SdkRoom
+rtc = pytest.importorskip("livekit.rtc", reason="the extra `livekit` is not installed")
+from auralink.engine.room.sdk_room import SdkRoom  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("this_address")
 SIZE = (320, 240)
@@ -132,3 +133,42 @@ async def test_two_of_one_identity_do_not_fight(far_server: Server, room: str) -
         await until(lambda: first.ends, "the first gives way")
         assert isinstance(first.ends[0], Duplicate)
         assert second.joins == 1
+
+
+async def test_a_codec_that_is_not_ours_is_refused_and_other_tracks_go_on(
+    far_server: Server, room: str
+) -> None:
+    sender = rtc.Room()
+    await sender.connect(far_server.url, token("vp9", room), rtc.RoomOptions())
+    source = rtc.VideoSource(*SIZE)
+    local = rtc.LocalVideoTrack.create_video_track("vp9-cam", source)
+    options = rtc.TrackPublishOptions(video_codec=rtc.VideoCodec.VP9, simulcast=False)
+    await sender.local_participant.publish_track(local, options)
+    blank = bytearray(SIZE[0] * SIZE[1] * 3 // 2)
+
+    async def show() -> None:
+        while True:
+            source.capture_frame(rtc.VideoFrame(*SIZE, rtc.VideoBufferType.I420, blank))
+            await asyncio.sleep(0.05)
+
+    showing = asyncio.create_task(show())
+    try:
+        async with (
+            member(far_server, room, "ours") as (ours, seen),
+            member(far_server, room, "vp8") as (other, _),
+            camera(other, lambda index: moving(index % 60, SIZE)),
+        ):
+            await until(lambda: seen.track("vp9-cam") and seen.track("cam"), "both tracks")
+            video = VideoIn(time.monotonic)
+            ours.subscribe_video(seen.track("cam"), video.push)
+            ours.subscribe_video(seen.track("vp9-cam"), lambda frame, at: None)
+            refused = TrackRefused(seen.track("vp9-cam"), "codec_unsupported")
+            await until(lambda: refused in seen.changes, "the refusal")
+            async with asyncio.timeout(20):
+                for _ in range(10):
+                    await video.take()
+            assert not seen.losses
+    finally:
+        showing.cancel()
+        await asyncio.gather(showing, return_exceptions=True)
+        await sender.disconnect()
