@@ -3,28 +3,20 @@
 import importlib.metadata
 import os
 import platform
-from dataclasses import dataclass
 
 import onnxruntime as ort
 from rich.markup import escape
 
 from auralink.codecs.base.select import survey
+from auralink.engine.cli.fact import Fact
+from auralink.engine.cli.service_checks import service_facts
+from auralink.engine.cli.settings import ConfigFile, SecretsFolder
 from auralink.engine.cli.terminal import Json, note, out, print_json
 from auralink.models.errors import ModelError
 from auralink.models.manifest import Entry
 from auralink.models.providers import choose
 from auralink.models.store import Store
 from auralink.models.verify import verify
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """One line of the examination."""
-
-    name: str
-    ok: bool
-    value: str
-    needed: bool = True  # False: something else takes its place
 
 
 def version(json: Json = False) -> None:
@@ -36,12 +28,13 @@ def version(json: Json = False) -> None:
         out().print(f"auralink-aic {versions['auralink-aic']}")
 
 
-def doctor(json: Json = False) -> int:
-    """Examine this machine: codecs, networks, processor.
+def doctor(config: ConfigFile = None, secrets: SecretsFolder = None, json: Json = False) -> int:
+    """Examine this machine: codecs, networks, processor, and what the service stands on.
 
     Exits 1 if something that is needed does not work.
     """
     facts = [*_machine(), *_engines(), _provider(), *_networks()]
+    facts += service_facts(config, secrets)
     healthy = all(fact.ok or not fact.needed for fact in facts)
     if json:
         print_json({"healthy": healthy, "facts": facts})

@@ -97,7 +97,7 @@ def _phases(context: Context, works: Works) -> list[Phase[Any]]:
         (context.ladders, works.ladders),
     ):
         if opens is None:
-            part.gone("this engine has none")
+            part.never()
         else:
             phases.append(Phase(part=part, open=opens, required=False))
     if settings.redis.url is not None:

@@ -16,6 +16,7 @@ from auralink.engine.service.lifecycle import Lifecycle
 from auralink.engine.service.parts import Part, PartState
 from auralink.engine.service.settings.reload import LiveSettings
 from auralink.engine.stores.protocols import RateLimiter, Records
+from auralink.engine.telemetry.metrics import Page
 from auralink.models.manifest import Precision
 
 
@@ -29,14 +30,6 @@ class Clocks:
 
     wall: Callable[[], float]
     monotonic: Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """What Prometheus reads."""
-
-    body: bytes
-    content_type: str
 
 
 class Telemetry(Protocol):

@@ -15,6 +15,14 @@ class StartError(AuraLinkError):
     """The service cannot start on this machine: a port in use, a file that is missing."""
 
 
+class Unreachable(AuraLinkError):
+    """A client's: nobody answers there, or not as an engine does."""
+
+
+class Refused(AuraLinkError):
+    """A client's: the engine said no, and why."""
+
+
 class ServiceError(AuraLinkError):
     """Base of what a single request may meet."""
 

@@ -1,42 +1,64 @@
-"""The networks of the engine as the control plane sees them: one that serves, and swaps of it."""
+"""The networks as the control plane sees them: the one that serves, and swaps of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import final
+from typing import Final, Protocol, final
 
 from auralink.engine.service.context import LoadedModel
 from auralink.models.errors import ModelError, UnknownModel
-from auralink.models.live import LiveModel
 from auralink.models.manifest import Entry, Precision, read_manifest
+from auralink.models.runtime import RESTORE_S
 from auralink.models.store import BUNDLED
+
+_START_S: Final = 30.0  # for the first worker to be up and to have checked its network
+
+
+class Swappable(Protocol):
+    """What serves a network: the pool of workers.  All of it blocks."""
+
+    @property
+    def entry(self) -> Entry | None: ...
+
+    def swap(self, entry: Entry) -> None:
+        """
+        Raises:
+            ModelError: it is not good; what served before goes on.
+        """
+
+    def probe(self) -> int:
+        """
+        Raises:
+            AuraLinkError: what serves does not compute what it should.
+        """
 
 
 @final
 class LiveModels:
-    """`Models` over one `LiveModel`.
+    """`Models` over what serves.
 
     Args:
         folder: with a manifest; read again at each swap, so that new weights may be laid there.
     """
 
-    def __init__(self, live: LiveModel, folder: Path | None) -> None:
-        self._live = live
+    def __init__(self, serving: Swappable, folder: Path | None) -> None:
+        self._serving = serving
         self._folder = folder or BUNDLED
+        self._generation = 1
+        self._refusal = ""
 
     def loaded(self) -> Sequence[LoadedModel]:
-        entry = self._live.entry
+        entry = self._serving.entry
         if entry is None:
             return ()
-        facts = self._live.statistics()
         return (
             LoadedModel(
                 name=entry.name,
                 version=entry.version,
                 precision=entry.precision,
-                generation=facts.generation,
-                detail=facts.last_refusal,
+                generation=self._generation,
+                detail=self._refusal,
             ),
         )
 
@@ -45,55 +67,49 @@ class LiveModels:
         Raises:
             ModelError: as it was said; the one before stays in use.
         """
-        await asyncio.to_thread(self._swap, name, version, precision)
+        try:
+            await asyncio.to_thread(self._swap, name, version, precision)
+        except ModelError as error:
+            self._refusal = str(error)
+            raise
+        self._generation += 1
+        self._refusal = ""
         return self.loaded()[0]
 
     def _swap(self, name: str, version: str, precision: Precision) -> None:
         entries = read_manifest(self._folder)
-        self._live.swap(_found(entries, name, version, precision))
-
-    async def load_first(self, precision: Precision) -> None:
-        """
-        Raises:
-            ModelError: none of the folder is good.
-        """
-        await asyncio.to_thread(self._load_first, precision)
-
-    def _load_first(self, precision: Precision) -> None:
-        entries = [one for one in read_manifest(self._folder) if one.precision == precision]
-        error: ModelError = UnknownModel(f"no network in {precision} in {self._folder}")
         for entry in entries:
-            try:
-                self._live.swap(entry)
-            except ModelError as refused:
-                error = refused
-            else:
+            if (entry.name, entry.version, entry.precision) == (name, version, precision):
+                self._serving.swap(entry)
                 return
+        known = ", ".join(f"{one.name} {one.version} {one.precision}" for one in entries)
+        error = UnknownModel(f"no network {name!r} of version {version!r} in {precision}")
+        error.add_note(f"there are: {known or 'none'}")
         raise error
 
 
-@asynccontextmanager
-async def open_models(
-    live: LiveModel, folder: Path | None, precision: Precision
-) -> AsyncIterator[LiveModels]:
-    """Check and load the first good network.
-
-    Raises:
-        ModelError: there is none.  Pictures are then scaled plainly.
-    """
-    models = LiveModels(live, folder)
-    await models.load_first(precision)
+def first_entry(folder: Path | None, precision: Precision) -> Entry | None:
+    """What workers start with; None: the folder has nothing of the kind."""
     try:
-        yield models
-    finally:
-        live.close()
+        entries = read_manifest(folder or BUNDLED)
+    except ModelError:
+        return None
+    found = [one for one in entries if one.precision == precision]
+    ours = [one for one in found if one.name == RESTORE_S]
+    return next(iter([*ours, *found]), None)
 
 
-def _found(entries: Sequence[Entry], name: str, version: str, precision: Precision) -> Entry:
-    for entry in entries:
-        if (entry.name, entry.version, entry.precision) == (name, version, precision):
-            return entry
-    known = ", ".join(f"{one.name} {one.version} {one.precision}" for one in entries)
-    error = UnknownModel(f"no network {name!r} of version {version!r} in {precision}")
-    error.add_note(f"there are: {known or 'none'}")
-    raise error
+def opening_models(
+    serving: Swappable, folder: Path | None
+) -> Callable[[], AbstractAsyncContextManager[LiveModels]]:
+    """For `Works.models`: ready once the network computes what it did where it was made."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[LiveModels]:
+        if serving.entry is None:
+            raise UnknownModel(f"no network in {folder or 'the package'}")
+        async with asyncio.timeout(_START_S):
+            await asyncio.to_thread(serving.probe)
+        yield LiveModels(serving, folder)
+
+    return opened

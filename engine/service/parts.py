@@ -12,12 +12,14 @@ T = TypeVar("T")
 class PartState:
     """
     Attributes:
+        expected: this engine shall have it; else its being away is no trouble.
         why: it is not ready; empty if it is.
         needed: the engine is not ready without it.
     """
 
     name: str
     ready: bool
+    expected: bool
     why: str
     needed: bool
 
@@ -31,12 +33,14 @@ class Part(Generic[T]):
         self.needed = needed
         self._value: T | None = None
         self._why = "is not started yet"
+        self._expected = True
 
     @property
     def state(self) -> PartState:
         return PartState(
             name=self.name,
             ready=self._value is not None,
+            expected=self._expected,
             why="" if self._value is not None else self._why,
             needed=self.needed,
         )
@@ -55,6 +59,11 @@ class Part(Generic[T]):
 
     def ready(self, value: T) -> None:
         self._value = value
+
+    def never(self) -> None:
+        """This engine has no such part."""
+        self._expected = False
+        self._why = "this engine has none"
 
     def gone(self, why: str) -> None:
         self._value = None

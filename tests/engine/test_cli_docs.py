@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import typer.main
 
-from auralink.engine.cli.main import app
+from auralink.engine.cli.main import application
 from auralink.engine.demo.settings import sample
 
 ROOT = Path(__file__).parent.parent.parent
-COMMANDS: dict[str, Any] = typer.main.get_command(app).commands
+COMMANDS: dict[str, Any] = typer.main.get_command(application()).commands
 
 
 def option_names(command: Any) -> set[str]:
@@ -23,7 +23,10 @@ def option_names(command: Any) -> set[str]:
     return {name for name in names if name.startswith("--")} - {"--json", "--help"}
 
 
-@pytest.mark.parametrize("name", ["encode", "decode", "info", "demo", "relay", "join", "worker", "migrate"])
+OPTIONS_LISTED = ("encode", "decode", "info", "demo", "relay", "join", "worker", "migrate", "serve")
+
+
+@pytest.mark.parametrize("name", [*OPTIONS_LISTED, "top", "openapi"])
 def test_the_cli_page_lists_every_option_and_no_other(name: str) -> None:
     page = (ROOT / "docs" / "cli.md").read_text("utf-8")
     section = next(text for text in page.split("\n## ") if text.startswith(f"auralink {name}"))
@@ -42,6 +45,17 @@ def test_the_cli_page_names_every_command() -> None:
     page = (ROOT / "docs" / "cli.md").read_text("utf-8")
 
     assert all(f"auralink {name}" in page for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", ["jobs", "config", "token"])
+def test_the_cli_page_names_every_command_of_a_group(name: str) -> None:
+    page = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    title = next(
+        text.splitlines()[0] for text in page.split("\n## ") if text.startswith(f"auralink {name} ")
+    )
+
+    named = title.removeprefix(f"auralink {name} ").split(" | ")
+    assert set(named) == set(COMMANDS[name].commands)
 
 
 def test_commands_in_the_documents_are_ones_that_exist() -> None:

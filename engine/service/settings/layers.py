@@ -25,6 +25,8 @@ from auralink.engine.service.settings.tree import Environment, Settings
 PREFIX: Final = "AURALINK_"
 MAX_FILE_BYTES: Final = 1 << 20
 _MAX_SECRET_BYTES: Final = 64 << 10
+# Of commands that ask a service, not of the service.
+_OF_CLIENTS: Final = frozenset({"AURALINK_URL", "AURALINK_TOKEN"})
 _STRUCTURED: Final = frozenset({"auth.keys", "auth.api_keys"})  # JSON where only text is possible
 # Kubernetes puts the addresses of every service into every pod: AURALINK_AIC_PORT_8000_TCP.
 _SERVICE_LINK: Final = re.compile(
@@ -83,6 +85,8 @@ def environment(variables: Mapping[str, str]) -> Layer:
 
 def _from_environment(variables: Mapping[str, str]) -> Iterable[Given]:
     for name, value in variables.items():
+        if name in _OF_CLIENTS:
+            continue
         key = _key_of_variable(name)
         if key is not None:
             yield Given(key, _read(key, value, f"environment {name}"), f"environment {name}")

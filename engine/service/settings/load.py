@@ -47,8 +47,11 @@ class Loaded:
     warnings: tuple[str, ...] = ()
 
 
-def load(sources: Sources) -> Loaded:
+def load(sources: Sources, *, whole: bool = True) -> Loaded:
     """
+    Args:
+        whole: refuse also what is good by itself and makes no sense together, or is missing.
+
     Raises:
         ConfigError: a key is unknown, a value is not possible, or the whole makes no sense.  All
             faults of values are named at once; no value is.
@@ -68,7 +71,8 @@ def load(sources: Sources) -> Loaded:
         settings = Settings(**init)
     except ValidationError as error:
         raise _in_words(error, origins) from None
-    check(settings, origins)
+    if whole:
+        check(settings, origins)
     return Loaded(settings=settings, origins=origins, warnings=file.warnings)
 
 

@@ -15,12 +15,13 @@ from auralink.engine.relay.job import RelaySettings
 from auralink.engine.service.auth.principal import Principal, Role
 from auralink.engine.service.auth.tokens import sign
 from auralink.engine.service.compose import Works, compose
-from auralink.engine.service.context import Clocks, Context, LoadedModel, Page
+from auralink.engine.service.context import Clocks, Context, LoadedModel
 from auralink.engine.service.http.problems import MEDIA_TYPE
 from auralink.engine.service.lifecycle import State
 from auralink.engine.service.serving import Told, serve
 from auralink.engine.service.settings.load import Sources, load
 from auralink.engine.service.settings.reload import LiveSettings
+from auralink.engine.telemetry.metrics import Page
 from auralink.models.errors import ModelError
 
 SECRET = "canary-secret-of-the-tokens-0123456789"

@@ -37,6 +37,7 @@ class Health(View):
 class PartHealth(View):
     name: str = Field(examples=["records"])
     ready: bool
+    expected: bool = Field(description="false: this engine has none, and that is no trouble")
     needed: bool
     why: str = Field(examples=[""])
 
@@ -126,7 +127,7 @@ def _health(context: Context) -> Health:
 
 def _away(context: Context) -> list[str]:
     """What is not there, and what is there and has lost what it stands on."""
-    away = [part.name for part in context.parts() if not part.ready]
+    away = [part.name for part in context.parts() if part.expected and not part.ready]
     records = context.records.peek()
     if records is not None and not records.status().connected:
         away.append(context.records.name)

@@ -1,0 +1,134 @@
+"""The whole engine as one process: settings to exit code.  What `auralink serve` calls."""
+
+import asyncio
+import importlib.metadata
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from urllib.parse import unquote, urlsplit
+
+from auralink.engine.cpu import CpuShare
+from auralink.engine.inference.base import decoder_at
+from auralink.engine.inference.pool import PoolSettings, WorkerPool, default_workers
+from auralink.engine.relay.opening import Clocks as RelayClocks
+from auralink.engine.relay.opening import encoders_at, relay_opener
+from auralink.engine.rpc.hosting import Hosting
+from auralink.engine.service import serving
+from auralink.engine.service.compose import MakePhase, Works, compose
+from auralink.engine.service.context import Clocks, Context
+from auralink.engine.service.live_models import first_entry, opening_models
+from auralink.engine.service.observing import Observing
+from auralink.engine.service.settings.reload import LiveSettings
+from auralink.engine.service.settings.tree import Settings
+from auralink.engine.telemetry.frame_sums import FrameSums
+from auralink.engine.telemetry.logs import LogSettings, set_up_logging
+from auralink.engine.telemetry.metrics import Metrics
+from auralink.engine.telemetry.readings import WorkersReading
+from auralink.engine.telemetry.rpc import RpcObserver
+
+
+def open_pool(settings: Settings) -> WorkerPool:
+    """Workers for this machine, with the network that the settings name."""
+    entry = first_entry(settings.models.folder, settings.models.precision)
+    return WorkerPool(PoolSettings.for_machine(workers=default_workers(), entry=entry))
+
+
+def context_of(live: LiveSettings, pool: WorkerPool) -> Context:
+    """The engine, put together and not started.
+
+    Raises:
+        ConfigError: a key cannot be used.
+    """
+    settings = live.now
+    version = importlib.metadata.version("auralink-aic")
+    clocks = Clocks(wall=time.time, monotonic=time.monotonic)
+    metrics = Metrics(version=version, started=clocks.wall())
+    engine = engine_id(settings)
+    frames = FrameSums(engine)
+    observing = Observing(metrics=metrics, frames=frames, workers=lambda: _workers(pool))
+    further: list[MakePhase] = [observing]
+    if settings.grpc.enabled:
+        further.append(Hosting(host=pool, observer=RpcObserver(metrics, frames)))
+    works = Works(
+        open_relay=relay_opener(
+            version=version,
+            clocks=RelayClocks(),
+            encoder=encoders_at(pool),
+            decoder=partial(decoder_at, pool),
+        ),
+        telemetry=partial(_given, metrics),
+        models=opening_models(pool, settings.models.folder),
+        cpu=CpuShare(clocks.monotonic),
+        loop_lag=metrics.lag,
+        further=tuple(further),
+    )
+    return compose(live, works, clocks=clocks, version=version, engine_id=engine)
+
+
+def engine_id(settings: Settings) -> str:
+    """The one that was given, or this machine and process."""
+    return settings.engine.id or f"{socket.gethostname()}-{os.getpid()}"
+
+
+def secrets_of(settings: Settings) -> Iterator[str]:
+    """Every secret of the settings, for what keeps them out of logs."""
+    given = [settings.auth.secret, *(key.secret for key in settings.auth.keys)]
+    given += [settings.livekit.api_secret, settings.livekit_to.api_secret]
+    for secret in given:
+        if secret is not None:
+            yield secret.get_secret_value()
+    for url in (settings.database.url, settings.redis.url):
+        password = urlsplit(url.get_secret_value()).password if url is not None else None
+        if password:
+            yield password
+            yield unquote(password)
+
+
+def _workers(pool: WorkerPool) -> WorkersReading:
+    facts = pool.statistics()
+    return WorkersReading(ready=facts.workers, wanted=facts.wanted, lost=facts.lost)
+
+
+@asynccontextmanager
+async def _given(metrics: Metrics) -> AsyncIterator[Metrics]:
+    yield metrics
+
+
+def set_up_logs(live: LiveSettings) -> None:
+    """Log as the settings say, now and after each reload, without any of their secrets."""
+
+    def set_up(settings: Settings) -> None:
+        log = settings.log
+        set_up_logging(
+            LogSettings(format=log.format, level=log.level), secrets=secrets_of(settings)
+        )
+
+    set_up(live.now)
+    live.on_change(set_up)
+
+
+async def serve(live: LiveSettings, told: Callable[[str], None]) -> int:
+    """Run the engine until it is asked to end; return the exit code.
+
+    Args:
+        told: takes lines for people.
+
+    Raises:
+        ConfigError, StartError: it does not start.
+    """
+    pool = open_pool(live.now)
+    try:
+        context = context_of(live, pool)
+        host = live.now.http.host
+        return await serving.serve(
+            context,
+            serving.Told(
+                listening=lambda port: told(f"HTTP on http://{host}:{port}"),
+                ready=lambda: told("ready"),
+            ),
+        )
+    finally:
+        await asyncio.to_thread(pool.close)
