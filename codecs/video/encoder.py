@@ -82,7 +82,7 @@ class BaseLayerEncoder:
         self._fps = fps
         self._clock = clock
         self._open_base = open_base
-        self._writer = UnitWriter(profile, fps=fps, neural=options.neural)
+        self._writer = UnitWriter(profile, fps=fps, neural=options.neural, first=options.first_unit)
         self._repair = RepairPolicy()
         self._resampler = Resampler("lanczos")
         self._session: BaseSession | None = None

@@ -73,7 +73,7 @@ class NeuralEncoder:
         self._options = options
         self._fps = fps
         self._label = profile.label
-        self._writer = UnitWriter(profile, fps=fps, neural=True)
+        self._writer = UnitWriter(profile, fps=fps, neural=True, first=options.first_unit)
         self._repair = RepairPolicy()
         self._static = StaticScene(refinements=_REFINEMENTS)
         self._stream: _Stream | None = None

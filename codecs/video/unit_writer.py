@@ -19,16 +19,17 @@ class UnitWriter:
 
     Args:
         neural: streams with a base smaller than the picture ask for the network.
+        first: number of the first unit.
     """
 
-    def __init__(self, profile: Profile, *, fps: float, neural: bool) -> None:
+    def __init__(self, profile: Profile, *, fps: float, neural: bool, first: int = 0) -> None:
         self._profile = profile
         self._interval_ns = round(1e9 / fps)
         self._neural = neural
         self._packetizer = Packetizer()
         self._parity = ParitySender()
-        self._number = 0
-        self._last_coded = 0  # number of the newest unit with a picture
+        self._number = first
+        self._last_coded = first  # number of the newest unit with a picture
 
     @property
     def number(self) -> int:

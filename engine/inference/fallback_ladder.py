@@ -24,7 +24,7 @@ from auralink.engine.inference.fallback_rungs import BY_NAME, RUNGS, Need, Rung
 
 HOLD_US: Final = 5_000_000
 _LATE_SHARE: Final = 0.1
-_LATE_US: Final = 1_000_000
+LATE_US: Final = 1_000_000
 _THIN_US: Final = 2_000_000
 _CALM_US: Final = 5_000_000
 _CALM_MOST_US: Final = 60_000_000
@@ -87,9 +87,14 @@ class LadderStatistics:
 
 @final
 class FallbackLadder:
-    """One stream's.  Show it the signs every few pictures; it says when to move."""
+    """One stream's.  Show it the signs every few pictures; it says when to move.
 
-    def __init__(self, now_us: int) -> None:
+    Args:
+        late_us: how long pictures must have been late, or coding too slow, before it goes down.
+    """
+
+    def __init__(self, now_us: int, *, late_us: int = LATE_US) -> None:
+        self._patience_late_us = late_us
         self._at = 0
         self._wanted = 0  # where load lets it stand; lower only while something is gone
         self._forced: int | None = None
@@ -125,7 +130,7 @@ class FallbackLadder:
             to = self._below(self._at + 1, signs)
             self._wanted = to
             return self._down(to, Cause.THIN, now_us)
-        if _for(self._late_us, now_us) >= _LATE_US and self._at + 1 < len(RUNGS):
+        if _for(self._late_us, now_us) >= self._patience_late_us and self._at + 1 < len(RUNGS):
             to = self._below(self._at + 1, signs)
             self._wanted = to
             cause = Cause.LATE if signs.late_share >= _LATE_SHARE else Cause.SLOW

@@ -3,12 +3,12 @@
 ========== ==================================== ========== ========= =============
 rung       gives up, beside what is above it     needs      effort    least bits/s
 ========== ==================================== ========== ========= =============
-wished     nothing                               model,     1         12,000
+wished     nothing                               model,     1         5,000
                                                  workers
-plain      the network: plain scaling            workers    0.9       12,000
-fast       bits: the fastest preset              workers    0.5       12,000
-small      half of each side                     workers    0.15      10,000
-slow       every second picture                  workers    0.08      8,000
+plain      the network: plain scaling            workers    0.9       5,000
+fast       bits: the fastest preset              workers    0.5       5,000
+small      half of each side                     workers    0.15      5,000
+slow       every second picture                  workers    0.08      5,000
 native     AIC: the room's own VP8 or H.264      nothing    0.05      40,000
 audio      pictures                              nothing    0         0
 ========== ==================================== ========== ========= =============
@@ -27,8 +27,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from auralink.codecs.video.options import EncoderOptions
+from auralink.codecs.video.profiles import DEFAULT_PROFILE, LEARNED_PROFILES
 
 _FASTEST_PRESET: Final = 11
+# Below this the codec's own ladder is at its end as well: a small picture every tenth of a second.
+_LEAST_BPS: Final = 5_000
 
 
 class Need(enum.Enum):
@@ -72,7 +75,7 @@ RUNGS: Final[tuple[Rung, ...]] = (
         name="wished",
         needs=_BOTH,
         effort=1.0,
-        least_bps=12_000,
+        least_bps=_LEAST_BPS,
         net=True,
         fast=False,
         scale=1.0,
@@ -82,14 +85,14 @@ RUNGS: Final[tuple[Rung, ...]] = (
         name="plain",
         needs=_WORKERS,
         effort=0.9,
-        least_bps=12_000,
+        least_bps=_LEAST_BPS,
         fast=False,
         scale=1.0,
         divisor=1,
     ),
-    Rung(name="fast", needs=_WORKERS, effort=0.5, least_bps=12_000, scale=1.0, divisor=1),
-    Rung(name="small", needs=_WORKERS, effort=0.15, least_bps=10_000, divisor=1),
-    Rung(name="slow", needs=_WORKERS, effort=0.08, least_bps=8_000),
+    Rung(name="fast", needs=_WORKERS, effort=0.5, least_bps=_LEAST_BPS, scale=1.0, divisor=1),
+    Rung(name="small", needs=_WORKERS, effort=0.15, least_bps=_LEAST_BPS, divisor=1),
+    Rung(name="slow", needs=_WORKERS, effort=0.08, least_bps=_LEAST_BPS),
     Rung(name="native", needs=frozenset(), effort=0.05, least_bps=40_000, native=True),
     Rung(name="audio", needs=frozenset(), effort=0.0, least_bps=0, video=False),
 )
@@ -111,17 +114,21 @@ class Order:
 
 
 def order(rung: Rung, wished: Order, *, native_profile: str = "native-vp8") -> Order | None:
-    """What a rung makes of the user's wish; None: no pictures."""
+    """What a rung makes of the user's wish; None: no pictures.
+
+    Without its network a learned profile is none: its place is taken by the default one.
+    """
     if not rung.video:
         return None
-    options = wished.options
+    profile, options = wished.profile, wished.options
     if not rung.net:
         options = replace(options, neural=False)
+        profile = DEFAULT_PROFILE if profile in LEARNED_PROFILES else profile
     if rung.fast and not rung.native:
         options = replace(options, preset=max(options.preset or 0, _FASTEST_PRESET))
     width, height = (max(2, round(side * rung.scale / 2) * 2) for side in wished.size)
     return Order(
-        profile=native_profile if rung.native else wished.profile,
+        profile=native_profile if rung.native else profile,
         options=options,
         size=(width, height),
         fps=wished.fps / rung.divisor,

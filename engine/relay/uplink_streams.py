@@ -1,6 +1,7 @@
 """One track on its way into the link: video through an AIC encoder, sound as Opus frames."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,15 +12,20 @@ from av.audio.frame import AudioFrame
 from auralink.codecs.audio.opus import OpusEncoder
 from auralink.codecs.audio.packet import AudioPacket, write_packet
 from auralink.codecs.errors import AuraLinkError
+from auralink.codecs.frame import Frame
 from auralink.codecs.video.protocol import Outcome, VideoEncoder
+from auralink.engine.inference.fallback_ladder import Move
 from auralink.engine.link.budget import OVERHEAD_BYTES
 from auralink.engine.link.resending import Feedback
 from auralink.engine.link.sender import Sent, StreamSender
+from auralink.engine.relay.uplink_fallback import VideoFallback
 from auralink.engine.room.audio_in import RATE_HZ, AudioBlocks
 from auralink.engine.room.capture_time import CaptureTimes, ClockOffset
 from auralink.engine.room.transport import PublishedData
 from auralink.engine.room.video_in import VideoIn
 from auralink.engine.telemetry.timeline import NO_TIMELINE, Span, Timeline
+
+log = logging.getLogger(__name__)
 
 _PACE: Final = 10.0  # packets leave at this multiple of the target: a frame in a few milliseconds
 _FLUSH_S: Final = 0.005
@@ -65,6 +71,8 @@ class VideoUplink:
     """
     Args:
         open_encoder: called in a worker thread, and again after the encoder failed.
+        fallback: opens the encoder instead, by the rung of its ladder.
+        moved: hears of every move on the ladder.
         timeline: takes a frame's spans, on that row.
     """
 
@@ -75,13 +83,17 @@ class VideoUplink:
         open_encoder: Callable[[], VideoEncoder],
         *,
         bitrate_bps: int,
+        fallback: VideoFallback | None = None,
+        moved: Callable[[Move], None] = lambda move: None,
         timeline: Timeline = NO_TIMELINE,
         row: str = "uplink",
     ) -> None:
         self.counts = VideoCounts({})
+        self.fallback = fallback
+        self._moved = moved
         self._video = video
         self._data = data
-        self._open = open_encoder
+        self._open = open_encoder if fallback is None else fallback.open
         self._timeline = timeline
         self._row = row
         self._bitrate_bps = bitrate_bps
@@ -135,6 +147,10 @@ class VideoUplink:
     async def _one(self) -> None:
         frame = await self._video.take()
         taken_us = now_us()
+        if self.fallback is not None:
+            await self._look(self.fallback, taken_us)
+            if self.fallback.sets_aside() is not None:
+                return
         try:
             if self._sender is None:
                 encoder = await asyncio.to_thread(self._open)
@@ -143,18 +159,34 @@ class VideoUplink:
             if self._key_wanted:
                 self._key_wanted = False
                 self._sender.want_key()
-            sent = await asyncio.to_thread(self._sender.encode, frame, now_us)
+            sent = await asyncio.to_thread(self._encode, self._sender, frame)
         except AuraLinkError:
             self.counts.failed += 1
             self.close()
-            await asyncio.sleep(_RETRY_S)
+            if self.fallback is None or self.fallback.failed(now_us()):
+                await asyncio.sleep(_RETRY_S)
             return
         outcome = sent.coded.outcome
+        if self.fallback is not None:
+            self.fallback.coded(sent.coded, sent.encode_ms, now_us())
         self.counts.outcomes[outcome.value] = self.counts.outcomes.get(outcome.value, 0) + 1
         if outcome in (Outcome.CODED, Outcome.SKIPPED):
             self._flush()
         if self._timeline.on:
             self._draw(sent, taken_us)
+
+    def _encode(self, sender: StreamSender, frame: Frame) -> Sent:
+        if self.fallback is not None:
+            frame = self.fallback.fit(frame)
+        return sender.encode(frame, now_us)
+
+    async def _look(self, fallback: VideoFallback, at_us: int) -> None:
+        move = fallback.look(self._bitrate_bps, at_us)
+        if move is not None:
+            before, after = move.before.name, move.after.name
+            log.info("video moves from %s to %s: %s", before, after, move.cause.value)
+            self._moved(move)
+            await asyncio.to_thread(self.close)
 
     def _draw(self, sent: Sent, taken_us: int) -> None:
         """On the timeline: a frame's wait for the encoder, and its coding."""

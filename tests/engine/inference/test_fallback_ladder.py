@@ -217,6 +217,14 @@ def test_rungs_command_the_encoder_by_its_own_options() -> None:
     assert made["audio"] is None
 
 
+def test_a_learned_profile_without_its_network_gives_way_to_the_base() -> None:
+    wished = Order(profile="neural-s", options=EncoderOptions(), size=(640, 360), fps=30.0)
+
+    profiles = [made.profile for rung in RUNGS if (made := order(rung, wished)) is not None]
+
+    assert profiles == ["neural-s", "hybrid", "hybrid", "hybrid", "hybrid", "native-vp8"]
+
+
 def test_a_preset_that_is_faster_already_stays() -> None:
     wished = Order(profile="hybrid", options=EncoderOptions(preset=12), size=(321, 181), fps=30.0)
 
