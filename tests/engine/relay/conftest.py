@@ -1,3 +1,3 @@
-from ..room.conftest import far_server, livekit, loopback, room, this_address
+from ..room.conftest import far_server, livekit, loopback, own_server, room, this_address
 
-__all__ = ["far_server", "livekit", "loopback", "room", "this_address"]
+__all__ = ["far_server", "livekit", "loopback", "own_server", "room", "this_address"]
