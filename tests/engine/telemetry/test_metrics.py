@@ -3,6 +3,7 @@
 import re
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
@@ -236,3 +237,15 @@ def test_promtool_finds_nothing_wrong_with_the_page(metrics: Metrics) -> None:
         r"|aic_gpu_utilization_percent .*base unit"
     )
     assert [line for line in complaints if not allowed.search(line)] == []
+
+
+def test_the_handbook_lists_the_catalogue() -> None:
+    handbook = (Path(__file__).parents[3] / "docs" / "operations.md").read_text("utf-8")
+    table = handbook.partition("<!-- metrics:begin -->")[2].partition("<!-- metrics:end -->")[0]
+
+    listed = [line for line in table.splitlines() if line.startswith("| `")]
+
+    assert listed == [
+        f"| `{one.name}` | {one.kind} | {', '.join(one.labels) or '–'} | {one.help} |"
+        for one in CATALOGUE
+    ]
