@@ -54,7 +54,7 @@ class Options:
     clip: str = DEFAULT_CLIP
     parts: tuple[str, ...] = PARTS
     rate_bps: int = 300_000
-    seconds: float = 10.0
+    seconds: float = 8.0
     rtts_ms: tuple[float, ...] = RTTS_MS
     losses: tuple[tuple[float, float | None], ...] = LOSSES
     seed: int = 1
@@ -312,7 +312,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--clip", default=DEFAULT_CLIP, help="the first whose name has this")
     parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
     parser.add_argument("--rate", default="300k", help="of the link: 300k")
-    parser.add_argument("--seconds", type=float, default=10.0, help="measured per call")
+    parser.add_argument("--seconds", type=float, default=8.0, help="measured per call")
     parser.add_argument("--rtt", type=float, action="append", default=[], help="ms; repeatable")
     parser.add_argument("--loss", action="append", default=[], help="10%% or 10%%x3; repeatable")
     parser.add_argument("--quick", action="store_true", help="0 and 10 %% at 100 ms, 5 s each")
