@@ -164,12 +164,12 @@ class RelayJob:
         if not settings.near.same_as(settings.far):
             source = self._bot(settings.near, "src", publishes=False)
         options = settings.options
-        opened = None if encoder is None else partial(encoder, options, clock)
+        open_for = None if encoder is None else lambda changed: encoder(changed, clock)
         uplink = Uplink(
             source.room,
             sender.room,
             options,
-            encoder=opened,
+            open_for=open_for,
             clock=clock,
             timeline=self._timeline,
         )

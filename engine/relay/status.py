@@ -78,7 +78,11 @@ def line(job: Parts) -> str:
 
 def _up(sid: str, work: object) -> dict[str, Any]:
     if isinstance(work, VideoUplink):
-        return {"track": sid, "kind": "video", "encoder": work.name, **asdict(work.counts)}
+        told = {"track": sid, "kind": "video", "encoder": work.name, **asdict(work.counts)}
+        if work.fallback is not None:
+            told |= {"rung": work.fallback.rung, "cause": work.fallback.cause.value}
+            told["answers"] = work.answers
+        return told
     if isinstance(work, AudioUplink):
         return {"track": sid, "kind": "audio", **asdict(work.counts)}
     return {"track": sid}

@@ -17,6 +17,7 @@ from auralink.codecs.errors import BitstreamError, InputError
 from auralink.codecs.video.profiles import open_encoder
 from auralink.codecs.video.protocol import VideoEncoder
 from auralink.engine.inference.base import open_remote_base
+from auralink.engine.inference.fallback_ladder import Move
 from auralink.engine.link.budget import OVERHEAD_BYTES, Budget, Share, allot
 from auralink.engine.link.control import (
     TOPIC,
@@ -29,6 +30,7 @@ from auralink.engine.link.control import (
     write,
 )
 from auralink.engine.relay.options import AUDIO_PREFIX, VIDEO_PREFIX, RelayOptions
+from auralink.engine.relay.uplink_fallback import OpenFor, VideoFallback
 from auralink.engine.relay.uplink_streams import AudioUplink, UplinkStream, VideoUplink, now_us
 from auralink.engine.room.capture_time import ClockOffset
 from auralink.engine.room.roster import (
@@ -73,7 +75,9 @@ class Uplink:
     Args:
         near: where the tracks come from.
         link: where the data tracks go; may be the same room.
-        encoder: opens a video encoder; by default one whose native code runs in its own process.
+        encoder: opens a video encoder, always the same: there is no ladder of fallbacks then.
+        open_for: opens the encoders of the ladder's upper rungs; by default with their native code
+            in a process of its own.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Uplink:
         options: RelayOptions,
         *,
         encoder: Callable[[], VideoEncoder] | None = None,
+        open_for: OpenFor | None = None,
         clock: Callable[[], float],
         timeline: Timeline = NO_TIMELINE,
     ) -> None:
@@ -92,14 +97,8 @@ class Uplink:
         self._options = options
         self._clock = clock
         self._timeline = timeline
-        self._encoder = encoder or partial(
-            open_encoder,
-            options.profile,
-            fps=options.fps,
-            options=options.encoder,
-            base=open_remote_base,
-            clock=clock,
-        )
+        self._encoder = encoder
+        self._open_for = open_for or self._in_own_process
         self._streams: dict[str, _Stream] = {}  # by track sid
         self._publishers: dict[str, ClockOffset] = {}
         self._next = 1
@@ -120,6 +119,19 @@ class Uplink:
         for stream in wanted:
             self._key(stream)
         return len(wanted)
+
+    def force_rung(self, sid: str, name: str | None) -> bool:
+        """Hold a video track on a rung of its ladder, or let it move by itself again.
+
+        Raises:
+            KeyError: no rung has that name.
+        """
+        stream = self._streams.get(sid)
+        work = None if stream is None else stream.work
+        if not isinstance(work, VideoUplink) or work.fallback is None:
+            return False
+        work.fallback.force(name)
+        return True
 
     async def run(self) -> None:
         """Steer the rates, until cancelled."""
@@ -161,11 +173,14 @@ class Uplink:
             data = self._link.publish_data(f"{VIDEO_PREFIX}{number}")
             video = VideoIn(self._clock, publisher)
             share = self._budget.total_bps // 2
+            fallback = VideoFallback(self._options, self._open_for, now_us())
             work = VideoUplink(
                 video,
                 data,
-                self._encoder,
+                self._encoder or fallback.open,
                 bitrate_bps=share,
+                fallback=None if self._encoder else fallback,
+                moved=partial(self._moved, track.sid, fallback),
                 timeline=self._timeline,
                 row=f"uplink video {number}",
             )
@@ -185,6 +200,21 @@ class Uplink:
         self._streams[track.sid] = stream
         self._steer()
         self._link.send_control(TOPIC, write(stream.info))
+
+    def _moved(self, sid: str, fallback: VideoFallback, move: Move) -> None:
+        """A smaller picture need not come in full from the room."""
+        order = fallback.order
+        if order is not None:
+            self._near.wish_size(sid, order.size, round(order.fps))
+
+    def _in_own_process(self, options: RelayOptions) -> VideoEncoder:
+        return open_encoder(
+            options.profile,
+            fps=options.fps,
+            options=options.encoder,
+            base=open_remote_base,
+            clock=self._clock,
+        )
 
     def _end(self, sid: str) -> None:
         stream = self._streams.pop(sid, None)

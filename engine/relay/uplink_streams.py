@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, final
@@ -15,6 +16,7 @@ from auralink.codecs.errors import AuraLinkError
 from auralink.codecs.frame import Frame
 from auralink.codecs.video.protocol import Outcome, VideoEncoder
 from auralink.engine.inference.fallback_ladder import Move
+from auralink.engine.inference.outcome import FrameOutcome
 from auralink.engine.link.budget import OVERHEAD_BYTES
 from auralink.engine.link.resending import Feedback
 from auralink.engine.link.sender import Sent, StreamSender
@@ -99,6 +101,7 @@ class VideoUplink:
         self._bitrate_bps = bitrate_bps
         self._sender: StreamSender | None = None
         self._key_wanted = False
+        self._coding = False
         self._flusher: asyncio.Task[None] | None = None
         self._packets_per_s = 0.0
         self._counted = 0
@@ -108,6 +111,15 @@ class VideoUplink:
     def name(self) -> str:
         """The encoder in use."""
         return "" if self._sender is None else self._sender.name
+
+    @property
+    def answers(self) -> dict[str, int]:
+        """How every picture that came has ended, by `FrameOutcome`; empty without a ladder."""
+        if self.fallback is None:
+            return {}
+        answers = Counter(self.fallback.answers)
+        answers[FrameOutcome.STALE] += self._video.counts.replaced
+        return {outcome.value: count for outcome, count in answers.items() if count}
 
     def steer(self, bitrate_bps: int) -> None:
         """
@@ -135,6 +147,8 @@ class VideoUplink:
             while True:
                 await self._one()
         finally:
+            if self._coding and self.fallback is not None:
+                self.fallback.answers[FrameOutcome.CLOSING] += 1
             await asyncio.to_thread(self.close)
 
     def close(self) -> None:
@@ -147,6 +161,11 @@ class VideoUplink:
     async def _one(self) -> None:
         frame = await self._video.take()
         taken_us = now_us()
+        self._coding = True
+        await self._code(frame, taken_us)
+        self._coding = False
+
+    async def _code(self, frame: Frame, taken_us: int) -> None:
         if self.fallback is not None:
             await self._look(self.fallback, taken_us)
             if self.fallback.sets_aside() is not None:
@@ -162,6 +181,7 @@ class VideoUplink:
             sent = await asyncio.to_thread(self._encode, self._sender, frame)
         except AuraLinkError:
             self.counts.failed += 1
+            self._coding = False
             self.close()
             if self.fallback is None or self.fallback.failed(now_us()):
                 await asyncio.sleep(_RETRY_S)

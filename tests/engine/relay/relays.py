@@ -12,6 +12,7 @@ from auralink.engine.relay.bots import Bot, Crew, Duty
 from auralink.engine.relay.downlink import Downlink
 from auralink.engine.relay.options import RelayOptions
 from auralink.engine.relay.uplink import Uplink
+from auralink.engine.relay.uplink_fallback import OpenFor
 from auralink.engine.room.livekit_room import LiveKitRoom
 
 from ..room.server import Server, token
@@ -30,9 +31,14 @@ async def relay(
     options: RelayOptions,
     *,
     encoding: Callable[[], VideoEncoder] = encoder,
+    open_for: OpenFor | None = None,
     decoder: Callable[[], VideoDecoder] = open_decoder,
 ) -> AsyncIterator[tuple[Uplink, Downlink]]:
-    """One bot in each room; the data tracks are in the far one."""
+    """One bot in each room; the data tracks are in the far one.
+
+    Args:
+        open_for: with it, video has its ladder of fallbacks.
+    """
 
     def bot(identity: str, room: str) -> Bot:
         return Bot(
@@ -44,7 +50,8 @@ async def relay(
         source.room,
         sender.room,
         options,
-        encoder=encoding,
+        encoder=encoding if open_for is None else None,
+        open_for=open_for,
         clock=time.monotonic,
     )
     source.add(Duty(changed=uplink.changed))
