@@ -9,7 +9,6 @@ from collections import OrderedDict
 from typing import Any, Final, final
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime as ort
 
 from auralink.codecs.errors import UnsupportedError
@@ -21,13 +20,14 @@ from auralink.codecs.neural.packing import Packed
 from auralink.codecs.neural.tiles import Grid
 from auralink.models.codec_manifest import GRAPHS, GraphName
 from auralink.models.codec_store import CodecModel, CodecStore, load_codec
+from auralink.models.deadlines import Deadlines
 from auralink.models.errors import ModelError
 from auralink.models.manifest import Precision
+from auralink.models.providers import choose
+from auralink.models.session import Array, Runner, open_runner
 
 MAX_SESSIONS: Final = 4 * len(GRAPHS)  # four sizes: before and after a change, both ways up
 PRECISION: Final[Precision] = "fp32"
-
-Array = npt.NDArray[Any]
 
 
 @final
@@ -36,7 +36,7 @@ class OnnxCodec:
 
     def __init__(self, model: CodecModel) -> None:
         self._model = model
-        self._sessions: OrderedDict[tuple[GraphName, Grid], ort.InferenceSession] = OrderedDict()
+        self._sessions: OrderedDict[tuple[GraphName, Grid], Runner] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -102,10 +102,9 @@ class OnnxCodec:
 
     def _run(self, name: GraphName, grid: Grid, feeds: dict[str, Any]) -> list[Array]:
         whole = {key: np.ascontiguousarray(value) for key, value in feeds.items()}
-        made: list[Array] = self._session(name, grid).run(None, whole)
-        return [array[0] for array in made]
+        return [array[0] for array in self._session(name, grid).run(whole).values()]
 
-    def _session(self, name: GraphName, grid: Grid) -> ort.InferenceSession:
+    def _session(self, name: GraphName, grid: Grid) -> Runner:
         key = name, grid
         with self._lock:
             session = self._sessions.pop(key, None)
@@ -129,16 +128,8 @@ def open_codec(name: str | int, precision: Precision = PRECISION) -> OnnxCodec:
         raise UnsupportedError(f"the networks of {name} cannot be used: {exc}") from exc
 
 
-def open_session(content: bytes, grid: Grid) -> ort.InferenceSession:
-    """A session for pictures of one size, on one thread.
-
-    Workers are processes, one per core: threads inside would only take each other's core.
-    """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # fatal only: a failure is an exception
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+def open_session(content: bytes, grid: Grid) -> Runner:
+    """Of one graph, for pictures of one size."""
     sides = {
         "h": 2 * grid.rows,
         "w": 2 * grid.columns,
@@ -147,9 +138,7 @@ def open_session(content: bytes, grid: Grid) -> ort.InferenceSession:
         "block_rows": grid.block_rows,
         "block_columns": grid.block_columns,
     }
-    for name, length in sides.items():
-        options.add_free_dimension_override_by_name(name, length)
-    return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return open_runner(content, sides, choose(ort.get_available_providers()), Deadlines())
 
 
 def _grid(picture: Packed) -> Grid:

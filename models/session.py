@@ -38,6 +38,7 @@ _ORT_ERRORS: Final = (
 )
 _DTYPES: Final[Mapping[str, npt.DTypeLike]] = {
     "tensor(float)": np.float32,
+    "tensor(int8)": np.int8,
     "tensor(uint8)": np.uint8,
 }
 

@@ -23,17 +23,24 @@ def shifting() -> bytes:
     return _model([cast, fill], [1], [4], [])
 
 
+def rounding() -> bytes:
+    """``y``: ``x`` as whole numbers of 8 bits."""
+    cast = helper.make_node("Cast", ["x"], ["y"], to=TensorProto.INT8)
+    return _model([cast], ["n"], ["n"], [], kind=TensorProto.INT8)
+
+
 def _model(
     nodes: list[onnx.NodeProto],
     inputs: list[int | str],
     outputs: list[int | str],
     weights: list[onnx.TensorProto],
+    kind: int = TensorProto.FLOAT,
 ) -> bytes:
     graph = helper.make_graph(
         nodes,
         "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, inputs)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, outputs)],
+        [helper.make_tensor_value_info("y", kind, outputs)],
         weights,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])

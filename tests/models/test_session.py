@@ -11,7 +11,7 @@ from auralink.models.errors import RefusedModel, RunFailed, RunLate
 from auralink.models.providers import CPU, CUDA, Provider, choose
 from auralink.models.session import Runner, open_runner
 
-from .graphs import chain, shifting
+from .graphs import chain, rounding, shifting
 
 SIDE = 600
 X = np.random.default_rng(1).random((SIDE, SIDE), np.float32)
@@ -82,6 +82,13 @@ def test_an_output_of_another_shape_than_promised_is_a_failure() -> None:
     for length in (3, 5, 1_000_000):
         with pytest.raises(RunFailed):
             runner.run({"x": np.array([length], np.float32)})
+
+
+def test_outputs_have_the_type_that_the_file_says() -> None:
+    made = opened(rounding(), {"n": 3}).run({"x": np.array([-3, 0, 7], np.float32)})["y"]
+
+    assert made.dtype == np.int8
+    assert made.tolist() == [-3, 0, 7]
 
 
 def test_a_side_left_open_is_refused() -> None:
