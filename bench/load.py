@@ -13,7 +13,8 @@
 4. Recovery: seven tenths of N* right after; how long until all is answered by the model again.
 
 Arrivals are open-loop and timed by their schedule.  One event loop makes the load and runs the
-engine, so the loop's own work counts against the engine.
+engine, so the loop's own work counts against the engine.  On a machine that others use as well,
+``chrt -r 5`` in front keeps them out; the record says so.
 """
 
 import argparse
@@ -123,6 +124,7 @@ class LoadResult:
     command: str
     machine: dict[str, str]
     load_average: float  # of the machine before the start: 0 is a quiet one
+    scheduling: str  # of this process and its workers: "real-time" where others shared the machine
     backend: str
     workers: int
     unit: Literal["audio", "video"]  # what the streams of the curve are
@@ -151,6 +153,7 @@ async def run(options: Options, progress: Callable[[str], None] = lambda text: N
         command=options.command,
         machine=machine.describe(),
         load_average=load_average,
+        scheduling=_scheduling(),
         backend=options.backend,
         workers=workers,
         **parts,
@@ -351,6 +354,13 @@ def _recovery_ms(after: Phase) -> float | None:
     if not bad:
         return 0.0
     return None if max(bad) >= last - 1 else (max(bad) + 1) * 100.0
+
+
+def _scheduling() -> str:
+    if not hasattr(os, "sched_getscheduler"):
+        return "ordinary"
+    real_time = (os.SCHED_FIFO, os.SCHED_RR)
+    return "real-time" if os.sched_getscheduler(0) in real_time else "ordinary"
 
 
 def _rounded(value: Any) -> Any:
