@@ -9,13 +9,27 @@ from livekit.protocol import models, rtc
 
 from auralink.codecs.errors import BitstreamError, InputError
 from auralink.engine.room.data_packet import parse_packet
+from auralink.engine.room.data_publication import DataPublication
 from auralink.engine.room.dual_peer import DualPeer
 from auralink.engine.room.errors import ConnectionFailed
 from auralink.engine.room.ice import relay_servers
+from auralink.engine.room.lossy_tracks import (
+    PACKET_TOPIC,
+    TRACKS_TOPIC,
+    LossyTracks,
+    lossy_sid,
+    needs_lossy,
+)
 from auralink.engine.room.media_path import DATA_TRACK, LOSSY, RELIABLE
 from auralink.engine.room.peer import Peer, data_packet
-from auralink.engine.room.publications import DataPublication, MediaPublication, Publications
-from auralink.engine.room.roster import DataTrackRemoved, Roster, TrackRefused, TrackRemoved
+from auralink.engine.room.publications import MediaPublication, Publications
+from auralink.engine.room.roster import (
+    DataTrackRemoved,
+    ParticipantLeft,
+    Roster,
+    TrackRefused,
+    TrackRemoved,
+)
 from auralink.engine.room.signal import Event, SignalClient
 from auralink.engine.room.signal_actions import Ended, Joined, Lost, Message, Resumed
 from auralink.engine.room.subscriptions import MAX_SUBSCRIBED, Subscriptions
@@ -53,6 +67,7 @@ class LiveKitRoom:
         self._resumed = False  # and the participants are not told anew yet
         self._publications = Publications(self)
         self._subscriptions = Subscriptions(self.request)
+        self._lossy = LossyTracks(self.send_control, self._changes)
         self._identity = ""
         self._sequence = 0
         self.bad_packets = 0
@@ -124,6 +139,10 @@ class LiveKitRoom:
     def peer(self) -> Peer | DualPeer | None:
         return self._peer
 
+    @property
+    def lossy(self) -> LossyTracks:
+        return self._lossy
+
     def request(self, request: rtc.SignalRequest) -> None:
         self._signal.send(request)
 
@@ -152,6 +171,7 @@ class LiveKitRoom:
         self._joined = True
         self._resumed = False
         self._changes(self._roster.reset(join.participant.sid))
+        self._lossy.joined(active=needs_lossy(join.server_info.version))
         kind = DualPeer if self._signal.old else Peer
         self._peer = kind(self.request, self, relay_servers(join))
         self._peer.start()
@@ -223,6 +243,8 @@ class LiveKitRoom:
         for change in changes:
             if isinstance(change, TrackRemoved | DataTrackRemoved):
                 self._subscriptions.gone(change.track.sid)
+            elif isinstance(change, ParticipantLeft):
+                self._lossy.left(change.identity)
             self._listener.changed(change)  # type: ignore[arg-type]
 
     async def _drop_peer(self) -> None:
@@ -250,7 +272,8 @@ class LiveKitRoom:
         self._subscriptions.mapped(tracks)
 
     def opened(self, label: str) -> None:
-        pass
+        if label == RELIABLE:
+            self._lossy.opened()
 
     def message(self, label: str, data: bytes) -> None:
         try:
@@ -258,12 +281,20 @@ class LiveKitRoom:
                 self._subscriptions.packet(parse_packet(data))
                 return
             packet = models.DataPacket.FromString(data)
+            if packet.WhichOneof("value") == "user":
+                identity = packet.participant_identity or packet.user.participant_identity
+                self._user(identity, packet.user.topic, packet.user.payload)
         except (BitstreamError, DecodeError):
             self.bad_packets += 1
-            return
-        if packet.WhichOneof("value") == "user":
-            identity = packet.participant_identity or packet.user.participant_identity
-            self._listener.control(identity, packet.user.topic, packet.user.payload)
+
+    def _user(self, identity: str, topic: str, payload: bytes) -> None:
+        if topic == PACKET_TOPIC:
+            packet = parse_packet(payload)
+            self._subscriptions.packet_of(lossy_sid(identity, packet.handle), packet)
+        elif topic == TRACKS_TOPIC:
+            self._lossy.message(identity, payload)
+        else:
+            self._listener.control(identity, topic, payload)
 
 
 def _permission(own: models.ParticipantInfo) -> models.ParticipantPermission:

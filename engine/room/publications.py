@@ -1,22 +1,19 @@
 """What this participant publishes, kept as wishes so that every join can repeat them."""
 
 from collections.abc import Callable
-from typing import Final, Protocol, final
+from typing import Final, final
 
 from aiortc import MediaStreamTrack, RTCRtpSender
 from livekit.protocol import models, rtc
 
 from auralink.codecs.errors import InputError
 from auralink.engine.room import compat
-from auralink.engine.room.data_packet import MAX_BYTES, DataPacket, write_packet
+from auralink.engine.room.data_publication import DataPublication, Wire
 from auralink.engine.room.dual_peer import DualPeer
-from auralink.engine.room.media_path import DATA_TRACK
 from auralink.engine.room.peer import Peer
 from auralink.engine.room.transport import AudioOffer, VideoOffer
 
 MAX_PUBLISHED: Final = 64
-# An SCTP send queue is delay: at this many bytes a packet is late before it starts.
-MAX_BUFFERED_BYTES: Final = 32_768
 
 _SOURCES: Final = {
     "camera": models.TrackSource.CAMERA,
@@ -24,15 +21,6 @@ _SOURCES: Final = {
     "screen_share": models.TrackSource.SCREEN_SHARE,
     "screen_share_audio": models.TrackSource.SCREEN_SHARE_AUDIO,
 }
-
-
-class Wire(Protocol):
-    """The room as publications see it."""
-
-    def request(self, request: rtc.SignalRequest) -> None: ...
-
-    @property
-    def peer(self) -> Peer | DualPeer | None: ...
 
 
 @final
@@ -130,67 +118,6 @@ class MediaPublication:
             request.type = models.TrackType.AUDIO
             request.disable_red = True
         return request
-
-
-@final
-class DataPublication:
-    """One data track; a packet of ours is a frame of one packet there."""
-
-    def __init__(
-        self, wire: Wire, name: str, handle: int, forget: Callable[[object], None]
-    ) -> None:
-        self._wire = wire
-        self._forget = forget
-        self._frame = 0
-        self.name = name
-        self.handle = handle
-        self.sid = ""
-        self.info: rtc.PublishDataTrackResponse | None = None
-        self.dropped = 0
-
-    def announce(self) -> None:
-        self.sid, self.info = "", None
-        request = rtc.PublishDataTrackRequest(pub_handle=self.handle, name=self.name)
-        self._wire.request(rtc.SignalRequest(publish_data_track_request=request))
-
-    def accepted(self, info: rtc.PublishDataTrackResponse) -> None:
-        self.info = info
-        self.sid = info.info.sid
-
-    def withdraw(self) -> None:
-        """The server does not carry it any more."""
-        self.sid, self.info = "", None
-
-    @property
-    def buffered_bytes(self) -> int:
-        peer = self._wire.peer
-        return 0 if peer is None else peer.buffered(DATA_TRACK)
-
-    def send(self, payload: bytes, timestamp: int) -> bool:
-        peer = self._wire.peer
-        if peer is None or not self.sid or self.buffered_bytes > MAX_BUFFERED_BYTES:
-            self.dropped += 1
-            return False
-        packet = DataPacket(
-            handle=self.handle,
-            sequence=self._frame,
-            frame=self._frame,
-            timestamp=timestamp,
-            payload=payload,
-        )
-        data = write_packet(packet)
-        if len(data) > MAX_BYTES:
-            raise InputError(f"data-track packet of {len(data)} bytes: at most {MAX_BYTES}")
-        self._frame += 1
-        sent = peer.send(DATA_TRACK, data)
-        self.dropped += not sent
-        return sent
-
-    def unpublish(self) -> None:
-        self._forget(self)
-        if self.sid:
-            request = rtc.UnpublishDataTrackRequest(pub_handle=self.handle)
-            self._wire.request(rtc.SignalRequest(unpublish_data_track_request=request))
 
 
 @final

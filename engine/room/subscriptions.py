@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from itertools import filterfalse
 from typing import Final, final
 
 from aiortc import MediaStreamTrack, RTCRtpReceiver
@@ -12,6 +13,7 @@ from livekit.protocol import rtc
 
 from auralink.engine.room.compat import PublisherClock
 from auralink.engine.room.data_packet import DataPacket
+from auralink.engine.room.lossy_tracks import is_lossy
 from auralink.engine.room.transport import AudioSink, DataSink, VideoSink
 from auralink.engine.tasks import spawn
 
@@ -69,7 +71,7 @@ class Subscriptions:
 
     def sync(self, state: rtc.SyncState) -> None:
         state.subscription.track_sids.extend([*self._video, *self._audio])
-        for sid in self._data:
+        for sid in filterfalse(is_lossy, self._data):
             state.data_subscription.updates.add(track_sid=sid, subscribe=True)
 
     # -- what arrives ------------------------------------------------------------------------------
@@ -94,7 +96,10 @@ class Subscriptions:
         self._handles = {handle: info.track_sid for handle, info in message.sub_handles.items()}
 
     def packet(self, packet: DataPacket) -> None:
-        sink = self._data.get(self._handles.get(packet.handle, ""))
+        self.packet_of(self._handles.get(packet.handle, ""), packet)
+
+    def packet_of(self, sid: str, packet: DataPacket) -> None:
+        sink = self._data.get(sid)
         if sink is None:
             self.unknown_packets += 1
         else:
@@ -130,6 +135,8 @@ class Subscriptions:
         self._request(rtc.SignalRequest(subscription=request))
 
     def _subscribe_data(self, sid: str, *, wanted: bool) -> None:
+        if is_lossy(sid):
+            return  # its packets come to everybody, unasked
         request = rtc.UpdateDataSubscription()
         request.updates.add(track_sid=sid, subscribe=wanted)
         self._request(rtc.SignalRequest(update_data_subscription=request))

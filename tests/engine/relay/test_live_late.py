@@ -1,4 +1,4 @@
-"""Receivers that join late, and servers that come back (docs/rooms.md, scenarios 7 and 22)."""
+"""Relays whose servers are old or were gone, and late receivers (docs/rooms.md, 7, 22 and 30)."""
 
 import asyncio
 import contextlib
@@ -13,6 +13,7 @@ from auralink.engine.room.livekit_room import LiveKitRoom
 from auralink.engine.room.video_in import VideoIn
 
 from ...codecs.pictures import moving
+from ..room.old_server import without_data_tracks
 from ..room.people import camera, member, until
 from ..room.server import Server, token
 from .relays import relay
@@ -82,3 +83,25 @@ async def test_a_relay_shows_pictures_again_after_its_server_was_gone(
         assert shown(downlink) > 0
 
     assert times == sorted(set(times))
+
+
+async def test_a_relay_works_where_the_server_has_no_data_tracks(
+    livekit: Server, room: str
+) -> None:
+    near, far = room + "-near", room + "-far"
+    async with (
+        without_data_tracks(livekit) as old_server,
+        member(old_server, near, "alice") as (alice, _),
+        member(old_server, far, "bob") as (bob, seen),
+        relay(old_server, near, far, OPTIONS) as (_, downlink),
+        camera(alice, lambda index: moving(index % 60, SIZE)),
+    ):
+        await until(lambda: seen.track("aic/alice/cam"), "the restored track")
+        video = VideoIn(time.monotonic)
+        bob.subscribe_video(seen.track("aic/alice/cam"), video.push)
+        async with asyncio.timeout(20):
+            frames = [await video.take() for _ in range(30)]
+        assert list(downlink.streams) == ["up#1"]
+        assert shown(downlink) > 0
+
+    assert {frame.size for frame in frames} == {SIZE}

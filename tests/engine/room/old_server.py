@@ -1,18 +1,46 @@
-"""A real server as one before 1.9.11 looks: the newer address is not there."""
+"""A real server as an older one looks: addresses and features that are not there."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import TypeAlias
 
 import aiohttp
 from aiohttp import web
+from livekit.protocol import rtc
 
 from .server import Server
+
+Edit: TypeAlias = Callable[[bytes], bytes]
 
 
 @contextlib.asynccontextmanager
 async def without_new_address(server: Server) -> AsyncIterator[Server]:
-    """Passes signalling on to the server; media goes there directly."""
+    """Before 1.9.11."""
+    async with _before(server, "/rtc", lambda data: data) as old:
+        yield old
+
+
+@contextlib.asynccontextmanager
+async def without_data_tracks(server: Server) -> AsyncIterator[Server]:
+    """Before 1.11, by what it says of itself; it ignores requests for data tracks, too."""
+    async with _before(server, "/rtc/v1", _older) as old:
+        yield old
+
+
+def _older(data: bytes) -> bytes:
+    response = rtc.SignalResponse.FromString(data)
+    match response.WhichOneof("message"):
+        case "join":
+            response.join.server_info.version = "1.10.1"
+        case "publish_data_track_response" | "data_track_subscriber_handles":
+            raise AssertionError("an old server was asked for a data track")
+    return response.SerializeToString()
+
+
+@contextlib.asynccontextmanager
+async def _before(server: Server, path: str, edit: Edit) -> AsyncIterator[Server]:
+    """Passes signalling at one address on to the server; media goes there directly."""
     async with aiohttp.ClientSession() as http:
 
         async def validate(request: web.Request) -> web.Response:
@@ -28,8 +56,8 @@ async def without_new_address(server: Server) -> AsyncIterator[Server]:
             here = web.WebSocketResponse()
             await here.prepare(request)
             ways = [
-                asyncio.create_task(_pass(here, there)),
-                asyncio.create_task(_pass(there, here)),
+                asyncio.create_task(_pass(here, there, lambda data: data)),
+                asyncio.create_task(_pass(there, here, edit)),
             ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             await there.close()
@@ -38,8 +66,8 @@ async def without_new_address(server: Server) -> AsyncIterator[Server]:
             return here
 
         app = web.Application()
-        app.router.add_get("/rtc", signal)
-        app.router.add_get("/rtc/validate", validate)
+        app.router.add_get(path, signal)
+        app.router.add_get(f"{path}/validate", validate)
         runner = web.AppRunner(app, shutdown_timeout=1.0)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -53,11 +81,12 @@ async def without_new_address(server: Server) -> AsyncIterator[Server]:
 async def _pass(
     source: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
     target: web.WebSocketResponse | aiohttp.ClientWebSocketResponse,
+    edit: Edit,
 ) -> None:
     with contextlib.suppress(ConnectionError, aiohttp.ClientError):
         async for message in source:
             if message.type is aiohttp.WSMsgType.BINARY:
-                await target.send_bytes(message.data)
+                await target.send_bytes(edit(message.data))
 
 
 def _token(request: web.Request) -> dict[str, str]:
