@@ -54,7 +54,11 @@ class Process:
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(), stdout=log, stderr=log, cwd=self.folder, user=self.account()
+                [*_ends_with_us(), *self.command()],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                user=self.account(),
             )
         try:
             wait_until(self.answers, lambda: (self.folder / "log").read_text("utf-8")[-2000:])
@@ -191,6 +195,12 @@ def wait_until(answers: Callable[[], bool], log: Callable[[], str]) -> None:
             pass
         time.sleep(0.02)
     raise RuntimeError(f"the server does not answer: {log()}")
+
+
+def _ends_with_us() -> list[str]:
+    """A run that is killed leaves no server behind, where util-linux is there to see to it."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
 
 def _postgres() -> Path | None:

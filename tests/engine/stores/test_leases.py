@@ -312,9 +312,9 @@ async def test_an_outage_of_redis_stops_no_job(own_redis: RedisServer) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def eventually(ask):  # type: ignore[no-untyped-def]
+async def eventually(ask, within_s=10.0):  # type: ignore[no-untyped-def]
     """The first true answer."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(within_s):
         while not (found := await ask()):  # noqa: ASYNC110 - what Redis does has no event here
             await asyncio.sleep(0.02)
     return found
