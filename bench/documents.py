@@ -2,7 +2,7 @@
 
 ::
 
-    python -m auralink.bench.documents          # fills README.md
+    python -m auralink.bench.documents          # fills README.md and docs/workers.md
     python -m auralink.bench.documents --check  # exit 1 if a table is not what the results say
 """
 
@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from auralink.bench import tables, thin
+from auralink.bench import faults, tables, thin
 from auralink.bench.records import load
 from auralink.codecs.errors import InputError
 
-README: Final = Path("README.md")
+DOCUMENTS: Final = (Path("README.md"), Path("docs/workers.md"))
 RESULTS: Final = Path("bench/results")
 PROFILES: Final = ("hybrid", "hybrid@rate")
 
@@ -46,7 +46,19 @@ def preset(results: Path) -> str:
     )
 
 
-BLOCKS: Final[Mapping[str, Callable[[Path], str]]] = {"bits": bits, "preset": preset}
+def injected(results: Path) -> str:
+    """What became of each fault."""
+    result = faults.load(results / "faults.json")
+    cpu = result.machine.get("cpu", "unknown processor")
+    cores = result.machine.get("cores", "?")
+    return f"{faults.table(result)}\n\n`{result.command}` on {cores} cores of {cpu}."
+
+
+BLOCKS: Final[Mapping[str, Callable[[Path], str]]] = {
+    "bits": bits,
+    "preset": preset,
+    "faults": injected,
+}
 
 
 def filled(text: str, results: Path) -> str:
@@ -70,12 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m auralink.bench.documents", description=__doc__)
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
-    before = README.read_text()
-    after = filled(before, RESULTS)
-    if given.check:
-        return int(before != after)
-    README.write_text(after)
-    return 0
+    changed = False
+    for path in DOCUMENTS:
+        before = path.read_text()
+        after = filled(before, RESULTS)
+        changed = changed or before != after
+        if not given.check:
+            path.write_text(after)
+    return int(given.check and changed)
 
 
 if __name__ == "__main__":

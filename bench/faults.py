@@ -26,6 +26,7 @@ from auralink.bench.fault.values import Fault, NotRun, Trial
 from auralink.codecs.errors import AuraLinkError, InputError
 
 DEFAULT_OUT: Final = Path("bench/results/faults.json")
+SCHEMA: Final = 1
 _KEPT: Final = 5  # failures that are written down per fault
 
 Progress = Callable[[str], None]
@@ -151,7 +152,7 @@ def table(result: Result) -> str:
         for found in result.found
     ]
     rows += [[one.number, one.name, f"not run: {one.why}", "", "", ""] for one in result.not_run]
-    heads = ["fault", "what is done", "passed", "recovery p50, s", "most, s", "median (most)"]
+    heads = ["fault", "what is done", "passed", "recovery p50, s", "most, s", "measured, median"]
     return tables.markdown(heads, rows)
 
 
@@ -162,7 +163,23 @@ def save(result: Result, path: Path) -> None:
         for name in ("recovered_p50_s", "recovered_most_s"):
             if found[name] is not None:
                 found[name] = float(f"{found[name]:.4g}")
-    path.write_text(json.dumps({"schema": 1, **tree}, indent=1) + "\n", "utf-8")
+    path.write_text(json.dumps({"schema": SCHEMA, **tree}, indent=1) + "\n", "utf-8")
+
+
+def load(path: Path) -> Result:
+    """
+    Raises:
+        InputError: not a result of this version.
+    """
+    try:
+        tree = json.loads(path.read_text("utf-8"))
+        if tree.pop("schema") != SCHEMA:
+            raise InputError(f"{path.name} is of another schema: measure again")
+        tree["found"] = tuple(Found(**found) for found in tree["found"])
+        tree["not_run"] = tuple(NotRun(**one) for one in tree["not_run"])
+        return Result(**tree)
+    except (OSError, ValueError, KeyError, TypeError) as broken:
+        raise InputError(f"{path.name} is not a result of `bench faults`: {broken}") from broken
 
 
 def _seconds(value: float | None) -> str:

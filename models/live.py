@@ -63,13 +63,16 @@ class _Counts:
     old: list[_Generation] = field(default_factory=list)  # that still have leases
 
 
-def prepare(entry: Entry) -> Networks:
+def prepare(entry: Entry, limit_s: float | None = None) -> Networks:
     """Load a model and prove that it computes here what it did where it was made.
+
+    Args:
+        limit_s: of each run, see `OnnxNetworks`.
 
     Raises:
         ModelError: what is wrong with it.
     """
-    networks = OnnxNetworks(load(entry))
+    networks = OnnxNetworks(load(entry), limit_s=limit_s)
     check(entry, networks)
     return networks
 

@@ -47,7 +47,7 @@ async def _bursting(chance: random.Random, bed: Bed) -> Trial:
             some_frame_has_no_answer=len(outcomes) != _BURST,
             answers_took_longer_than_the_deadline=took_s > DEADLINE_S + 0.02,
             more_waited_than_may=peak > 4,
-            nothing_was_coded=not coded,
+            nothing_was_run=not coded and not late,
             others_outcomes=coded + dropped + late != _BURST,
             the_other_stream_failed=bool(steady.lost(FrameOutcome.INVALID, began_s)),
         ),

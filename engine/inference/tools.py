@@ -5,16 +5,18 @@ import os
 import sys
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, final
 
 from auralink.codecs.frame import Frame, Plane
 from auralink.codecs.video.protocol import Hidden, Networks, Restoration
 from auralink.engine.inference.services import Made, Make, Service
 from auralink.models.errors import ModelError
-from auralink.models.live import LiveModel
+from auralink.models.live import LiveModel, prepare
 from auralink.models.manifest import Entry
 
 _NICE: Final = 10
+_RUN_S: Final = 0.4  # a run is ended before its call counts as a hang, and the worker lives
 
 
 @final
@@ -100,7 +102,7 @@ class LiveTools:
     entry: Entry
 
     def __call__(self) -> tuple[Networks, Make | None]:
-        model = LiveModel()
+        model = LiveModel(partial(prepare, limit_s=_RUN_S))
         with contextlib.suppress(ModelError):  # the statistics tell
             model.swap(self.entry)
 

@@ -1,4 +1,4 @@
-"""The figures in the README are those of the committed results."""
+"""The figures in the documents are those of the committed results."""
 
 from pathlib import Path
 
@@ -10,10 +10,18 @@ from auralink.codecs.errors import InputError
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_readme_says_what_the_results_say() -> None:
-    text = (ROOT / "README.md").read_text()
+@pytest.mark.parametrize(
+    ("path", "block"),
+    [
+        ("README.md", "bits:begin"),
+        ("README.md", "preset:begin"),
+        ("docs/workers.md", "faults:begin"),
+    ],
+)
+def test_a_document_says_what_the_results_say(path: str, block: str) -> None:
+    text = (ROOT / path).read_text()
 
-    assert "bits:begin" in text
+    assert block in text
     assert documents.filled(text, ROOT / "bench" / "results") == text
 
 
