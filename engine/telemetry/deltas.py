@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias, final
 
+from auralink.engine.inference.outcome import Fate
 from auralink.engine.relay.job_values import JobSnapshot
 
 Direction: TypeAlias = Literal["up", "down"]
 _KINDS: Final = frozenset({"video", "audio", "screen"})
+_FELL_BACK: Final = f"{Fate.FELL_BACK.value}_"  # begins labels of `FrameOutcome`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,7 @@ class StreamDelta:
     """
     Attributes:
         outcomes: frames by what became of them; sound counts packets.
+        fallbacks: frames that were made without what was wished, by reason.
         link_bytes: sent on the link, headers included; 0 for streams that come from it.
         original_bytes: of the original track; None: not measured.
     """
@@ -35,6 +38,7 @@ class StreamDelta:
     kind: str
     encoder: str
     outcomes: Mapping[str, int]
+    fallbacks: Mapping[str, int]
     link_bytes: int
     original_bytes: int | None
 
@@ -103,6 +107,9 @@ def _counts(direction: Direction, told: Mapping[str, Any]) -> Mapping[str, int]:
     counts = {"#link": told.get("bytes", 0), "failed": told.get("failed", 0)}
     if told.get("original_bytes") is not None:
         counts["#original"] = told["original_bytes"]
+    for answer, count in told.get("answers", {}).items():
+        if answer.startswith(_FELL_BACK):
+            counts[f"#{answer}"] = count
     outcomes = told.get("outcomes")
     return counts | (outcomes if outcomes is not None else {"coded": told.get("packets", 0)})
 
@@ -112,6 +119,9 @@ def _difference(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, 
 
 
 def _delta(key: StreamKey, told: Mapping[str, Any], delta: dict[str, int]) -> StreamDelta:
+    start = f"#{_FELL_BACK}"
+    answers = {name for name in delta if name.startswith(start)}
+    fell_back = {name.removeprefix(start): delta.pop(name) for name in answers}
     return StreamDelta(
         key=key,
         kind=told["kind"],
@@ -119,4 +129,5 @@ def _delta(key: StreamKey, told: Mapping[str, Any], delta: dict[str, int]) -> St
         link_bytes=delta.pop("#link", 0),
         original_bytes=delta.pop("#original", None),
         outcomes={name: count for name, count in delta.items() if count},
+        fallbacks={name: count for name, count in fell_back.items() if count},
     )

@@ -129,6 +129,8 @@ class Metrics:
         """What a relayed stream did since the last look."""
         for outcome, count in delta.outcomes.items():
             self._frames.labels("relay", delta.kind, outcome).inc(count)
+        for reason, count in delta.fallbacks.items():
+            self._fallback.labels(reason).inc(count)
         if delta.link_bytes:
             self._link.labels(delta.kind).inc(delta.link_bytes)
         if delta.original_bytes is None:

@@ -37,6 +37,18 @@ def test_a_job_that_is_forgotten_takes_nothing_back() -> None:
     assert deltas.take([job(up())]).streams == ()
 
 
+def test_frames_that_fell_back_are_told_by_their_reason() -> None:
+    deltas = JobDeltas()
+    answers = {"coded": 90, "dropped_stale": 4, "fell_back_no_model": 6, "fell_back_invalid": 2}
+
+    (first,) = deltas.take([job(up(answers=answers))]).streams
+    (second,) = deltas.take([job(up(answers=answers | {"fell_back_no_model": 9}))]).streams
+
+    assert first.fallbacks == {"no_model": 6, "invalid": 2}
+    assert first.outcomes == {"coded": 100, "skipped": 10, "dropped_rate": 5}
+    assert second.fallbacks == {"no_model": 3}
+
+
 def test_sizes_of_original_tracks_are_unknown_until_somebody_measures_them() -> None:
     deltas = JobDeltas()
 
