@@ -8,11 +8,19 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Final, final
 
+from auralink.codecs.base.protocol import BaseEncoder
+from auralink.codecs.video.base_session import BaseSettings, OpenBase
 from auralink.codecs.video.options import EncoderOptions
-from auralink.codecs.video.profiles import DEFAULT_PROFILE
+from auralink.codecs.video.profiles import (
+    DEFAULT_PROFILE,
+    LEARNED_PROFILES,
+    open_base,
+    open_encoder,
+)
 from auralink.codecs.video.protocol import VideoEncoder
 from auralink.engine.inference.base import decoder_at, encoder_at
 from auralink.engine.inference.hosts import Host
+from auralink.engine.inference.remote import RemoteEncoder
 from auralink.engine.rpc.access import Visitor
 from auralink.engine.rpc.encoders import OpenVideo
 from auralink.engine.rpc.parts import ModelFact, Observer, Threads, Unobserved, parts_of
@@ -28,6 +36,10 @@ from auralink.engine.stores.protocols import Limit
 from auralink.engine.tasks import spawn
 
 _MOST_STREAMS: Final = 32
+# A key of a screen at 640x360 takes half a second of a core that is free, and several on a machine
+# that is overloaded: which is no hang, and a worker that is killed for it makes things worse.
+_HANG_S: Final = 5.0
+_HANG_S_PER_MEGAPIXEL: Final = 5.0
 _FORCED_S: Final = 0.5  # for calls in progress, once somebody hurries
 
 
@@ -136,8 +148,27 @@ def model_of(context: Context) -> ModelFact:
 
 
 def encoders_at(host: Host, profile: str) -> OpenVideo:
+    """Encoders whose native code and networks run at a host's workers."""
+
     def opening(*, fps: float, screen: bool) -> VideoEncoder:
         options = EncoderOptions(screen=True if screen else None)
-        return encoder_at(host, profile, fps=fps, options=options, clock=perf_counter)
+        if profile in LEARNED_PROFILES:
+            return encoder_at(host, profile, fps=fps, options=options, clock=perf_counter)
+        base = _patient_base(host)
+        return open_encoder(profile, fps=fps, options=options, base=base, clock=perf_counter)
 
     return opening
+
+
+def _patient_base(host: Host) -> OpenBase:
+    """Base encoders that are given up late: nobody waits for them, an answer has its own limit."""
+
+    def open_at_worker(size: tuple[int, int], settings: BaseSettings) -> BaseEncoder:
+        megapixels = size[0] * size[1] / 1e6
+        return RemoteEncoder(
+            partial(open_base, size, settings),
+            host=host,
+            deadline_s=_HANG_S + _HANG_S_PER_MEGAPIXEL * megapixels,
+        )
+
+    return open_at_worker

@@ -123,6 +123,8 @@ class GrpcServer:
         for name in ("", SERVICE):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         self._sweeper = spawn(self._sweep(), "rpc-sweeper", lambda error: None)
+        tls = "plain" if self._settings.tls is None else "TLS"
+        log.info("gRPC on %s:%d, %s", self._settings.host, self._port, tls)
 
     async def drain(self) -> None:
         """Say that this server is about to stop, and open no more streams.  Calls go on."""
