@@ -42,6 +42,7 @@ from auralink.codecs.video.protocol import Status
 from auralink.engine.link.call import Call, Recording, Sending, is_new, simulate
 from auralink.engine.link.netem import LinkSettings
 from auralink.engine.link.receiving import URGENT_EVERY_US
+from auralink.models.codec_runtime import open_codec
 
 DEFAULT_OUT: Final = Path("bench/results/loss.json")
 DEFAULT_CLIPS: Final = ("foreman_352x288", "akiyo", "ice")
@@ -70,6 +71,7 @@ ENGINES: Final[dict[str, tuple[str, Engine]]] = {
     "svt": ("hybrid", "svt"),
     "aom": ("hybrid", "aom"),
     "vp8": ("native-vp8", "auto"),
+    "neural-s": ("neural-s", "auto"),
 }
 
 
@@ -243,8 +245,13 @@ def _measure(
         burst=pattern.burst,
     )
     call = Call(
-        open_encoder(profile, fps=clip.fps, options=EncoderOptions(preset=PRESET, engine=engine)),
-        open_decoder(),
+        open_encoder(
+            profile,
+            fps=clip.fps,
+            options=EncoderOptions(preset=PRESET, engine=engine),
+            neural=open_codec,
+        ),
+        open_decoder(neural=open_codec),
         bitrate_bps=target_bps,
         there=link,
         seed=seed,

@@ -30,6 +30,7 @@ from auralink.codecs.video.options import EncoderOptions
 from auralink.codecs.video.protocol import Hidden, Wish
 from auralink.codecs.video.receiver import Receiver
 from auralink.codecs.video.speed import REALTIME_FROM
+from auralink.models.codec_runtime import open_codec
 from auralink.models.runtime import open_networks
 
 Stages: TypeAlias = dict[str, float]
@@ -151,6 +152,32 @@ class ProfileStepper:
 
 
 @final
+class LearnedStepper:
+    """A learned profile from frame to packets to picture.
+
+    Raises:
+        UnsupportedError: no networks of that name in this build.
+    """
+
+    def __init__(self, profile: str, clip: Clip) -> None:
+        self._encoder = profiles.open_encoder(profile, fps=clip.fps, neural=open_codec)
+        self._receiver = Receiver(profiles.open_decoder(neural=open_codec))
+        self._bitrate_bps = bitrate_for(clip)
+
+    def step(self, frame: Frame) -> Stages:
+        watch = _Stopwatch()
+        coded = self._encoder.encode(frame, Wish(bitrate_bps=self._bitrate_bps))
+        encode_ms = watch.lap_ms()
+        for packet in coded.packets:
+            self._receiver.push(packet)
+        return {"encode": encode_ms, "decode": watch.lap_ms()}
+
+    def close(self) -> None:
+        self._encoder.close()
+        self._receiver.close()
+
+
+@final
 class _TimedEncoder:
     """A base encoder that tells what it took."""
 
@@ -262,5 +289,6 @@ STEPPERS: Final[dict[str, MakeStepper]] = {
     **{f"svt-p{preset}": _svt(preset) for preset in range(4, 13)},
     **{f"aom-s{speed}": _aom(speed) for speed in (6, 7, 9)},
     "hybrid": lambda clip: ProfileStepper("hybrid", clip),
+    "neural-s": lambda clip: LearnedStepper("neural-s", clip),
     "restore": RestoreStepper,
 }

@@ -54,7 +54,9 @@ def _offsets(prediction, strength, logs, found):  # type: ignore[no-untyped-def]
                     value = np.int64(line[j * CELL + b])
                     total += value
                     square += value * value
-            spread = max(CELL * CELL * square - total * total, 256)  # variance * 65536
+            spread = np.int64(CELL * CELL * square - total * total)  # variance * 65536
+            if spread < 256:
+                spread = np.int64(256)
             bits = 0
             while spread >> (bits + 1):
                 bits += 1

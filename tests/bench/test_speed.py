@@ -57,6 +57,17 @@ def test_a_profile_is_timed_with_its_base_encoder_apart() -> None:
     assert stages[0]["base encode"] > 0
 
 
+def test_a_learned_profile_is_timed_both_ways() -> None:
+    clip = synthetic(96, 64, 3)
+    stepper = steppers.open_stepper("neural-s", clip)
+
+    stages = [stepper.step(frame) for frame in clip.frames]
+    stepper.close()
+
+    assert all(set(stage) == {"encode", "decode"} for stage in stages)
+    assert all(spent > 0 for spent in stages[-1].values())
+
+
 def test_rates_follow_the_presets_of_livekit() -> None:
     assert steppers.bitrate_for(synthetic(640, 360, 1)) == 450_000
     assert steppers.bitrate_for(synthetic(320, 360, 1)) == 225_000

@@ -49,7 +49,7 @@ def sizes(path: Path) -> list[tuple[int, int]]:
         return [frame.size for frame in clip]
 
 
-@pytest.mark.parametrize("profile", ["hybrid", "native-vp8", "native-h264"])
+@pytest.mark.parametrize("profile", ["hybrid", "native-vp8", "native-h264", "neural-s"])
 @pytest.mark.parametrize("suffix", [".y4m", ".mkv"])
 def test_a_clip_survives_encode_info_and_decode(
     auralink: Auralink, make_video: MakeVideo, tmp_path: Path, profile: str, suffix: str
@@ -350,6 +350,7 @@ def test_doctor_version_and_models_tell_about_this_machine(auralink: Auralink) -
     assert any("chosen" in fact["value"] for fact in doctor.json["facts"])
     assert version.json["auralink-aic"]
     assert "restore-s" in models.out
+    assert "neural-s" in models.out
 
 
 def test_interruption_exits_130_and_keeps_the_part(

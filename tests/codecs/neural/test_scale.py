@@ -1,5 +1,10 @@
 """The integer path gives the same indices as exact integers do, in any arrangement."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -81,6 +86,33 @@ def test_extreme_inputs_stay_exact_and_within_the_tables() -> None:
         assert np.array_equal(index, exact)
         assert index.min() >= 0
         assert index.max() < INDICES
+
+
+_HASH = """
+import hashlib, numpy as np
+from auralink.codecs.neural import latent
+from tests.codecs.neural.samples import model, symbols
+frame = symbols(23, 40, busy=0.3)
+index, _ = latent.prepare(model(), False, frame.hyper, frame.latent, 1)
+print(hashlib.sha256(index.tobytes()).hexdigest())
+"""
+
+
+def test_the_index_does_not_depend_on_the_number_of_threads() -> None:
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", _HASH],
+            env=os.environ | dict.fromkeys(names, str(threads)),
+            cwd=Path(__file__).parents[3],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for threads in (1, 2, 4)
+    }
+
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("cosets", [1, 2, 4])
