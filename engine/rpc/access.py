@@ -4,6 +4,7 @@ A server with a method that has no row does not start.
 """
 
 import inspect
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from auralink.engine.rpc.failures import failure_of
+from auralink.engine.rpc.failures import REQUEST_ID_KEY, failure_of
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
 from auralink.engine.service.auth.matrix import (
     PUBLIC,
@@ -28,6 +29,7 @@ from auralink.engine.service.auth.matrix import (
 )
 from auralink.engine.service.auth.principal import Principal, Role
 from auralink.engine.service.errors import ServiceError, Unauthenticated
+from auralink.engine.service.http.request_ids import accepted
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["AICCompressionService"].full_name
 HEALTH: Final = "grpc.health.v1.Health"
@@ -128,6 +130,7 @@ class Gate(aio.ServerInterceptor):
     def __init__(self, door: Door | None) -> None:
         check_complete(MATRIX, methods())
         self._door = door
+        self._handlers: dict[str, Handler] = {}  # made once per method
 
     async def intercept_service(
         self,
@@ -140,7 +143,11 @@ class Gate(aio.ServerInterceptor):
         method = handler_call_details.method
         if MATRIX[method].role is None:
             return handler
-        return _with(handler, _guarded(method, handler, self._door))
+        guarded = self._handlers.get(method)
+        if guarded is None:
+            guarded = _with(handler, _guarded(method, handler, self._door))
+            self._handlers[method] = guarded
+        return guarded
 
 
 async def _admit(method: str, door: Door, context: Any) -> None:
@@ -154,7 +161,7 @@ async def _admit(method: str, door: Door, context: Any) -> None:
     except ServiceError as refused:
         failure = failure_of(refused)
         assert failure is not None
-        await context.abort(failure.code, failure.message, failure.metadata())
+        await context.abort(failure.code, failure.message, failure.metadata(request_id_of(context)))
     else:
         _CALLER.set(principal)
 
@@ -175,6 +182,16 @@ def _visitor(context: Any) -> Visitor:
         api_key=sent.get("x-api-key"),
         address=address_of(context.peer()),
     )
+
+
+def request_id_of(context: Any) -> str:
+    """The caller's, if it is one and there is only one; else ours."""
+    sent = [
+        value.encode() if isinstance(value, str) else value
+        for key, value in context.invocation_metadata() or ()
+        if key == REQUEST_ID_KEY
+    ]
+    return accepted(sent) or secrets.token_hex(8)
 
 
 def address_of(peer: str) -> str:

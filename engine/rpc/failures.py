@@ -22,6 +22,7 @@ from auralink.engine.service.errors import (
 )
 
 DETAILS_KEY: Final = "auralink-error-details-bin"
+REQUEST_ID_KEY: Final = "x-request-id"
 
 
 class FieldError(AuraLinkError):
@@ -55,13 +56,17 @@ class Failure:
     retry_after_s: float | None = None
     hints: tuple[str, ...] = field(default=())
 
-    def metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+    def metadata(self, request_id: str) -> tuple[tuple[str, str | bytes], ...]:
         """Trailing metadata that programs can read."""
         details = pb.ErrorDetails(code=self.error, message=self.message)
         details.detail = "\n".join(self.hints)
         if self.path:
             details.metadata["field"] = self.path
-        pairs: list[tuple[str, str | bytes]] = [(DETAILS_KEY, details.SerializeToString())]
+        details.metadata["request_id"] = request_id
+        pairs: list[tuple[str, str | bytes]] = [
+            (REQUEST_ID_KEY, request_id),
+            (DETAILS_KEY, details.SerializeToString()),
+        ]
         if self.retry_after_s is not None:
             pairs.append(("retry-after-ms", str(round(self.retry_after_s * 1000))))
         return tuple(pairs)

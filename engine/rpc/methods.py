@@ -16,10 +16,11 @@ from google.protobuf.message import DecodeError, Message
 from grpc import aio
 
 from auralink.codecs.errors import AuraLinkError
-from auralink.engine.rpc.access import SERVICE, Handler, caller
+from auralink.engine.rpc.access import SERVICE, Handler, caller, request_id_of
 from auralink.engine.rpc.failures import Failure, FieldError, failure_of
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
 from auralink.engine.service.auth.principal import Principal
+from auralink.engine.telemetry.logs import context as log_context
 
 log = logging.getLogger(__name__)
 
@@ -127,24 +128,25 @@ async def _guarded(
 ) -> Any:
     started_s = time.monotonic()
     code = grpc.StatusCode.CANCELLED
-    failure: Failure | None = None
     try:
         response = await handle()
         code = grpc.StatusCode.OK
         return response
     except Exception as error:
-        failure = _failure(name, error)
+        request_id = request_id_of(context)
+        with log_context(request=request_id):
+            failure = _failure(name, error)
         code = failure.code
     finally:
         ended(name, code, time.monotonic() - started_s)
-    return await _abort(context, failure)
+    return await _abort(context, failure, request_id)
 
 
-async def _abort(context: Context, failure: Failure) -> None:
+async def _abort(context: Context, failure: Failure, request_id: str) -> None:
     """End the call.  The status waits behind what the client has not read: do not wait for it."""
     try:
         async with asyncio.timeout(_ABORT_S):
-            await context.abort(failure.code, failure.message, failure.metadata())
+            await context.abort(failure.code, failure.message, failure.metadata(request_id))
     except TimeoutError:
         log.info("a client does not read its status")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -223,6 +224,48 @@ async def test_a_wrong_field_is_named_for_programs(serve: Serve) -> None:
     assert details_of(error).metadata["field"] == "frame_data"
     assert details_of(error).code == pb.ERROR_INVALID_INPUT
     assert served.server.streams.count == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (["call.7_a-B"], True),
+        (["x" * 65], False),
+        (["a b"], False),
+        (["one", "two"], False),
+        ([], False),
+    ],
+)
+async def test_an_error_has_the_callers_request_id_or_one_of_ours(
+    serve: Serve, sent: list[str], kept: bool
+) -> None:
+    served = await serve()
+    metadata = [("x-request-id", one) for one in sent]
+
+    error = await refused(served.stub.CompressFrame(tiny(1, mode=9), metadata=metadata))
+
+    given = str(dict(error.trailing_metadata() or ())["x-request-id"])
+    assert (given in sent) is kept
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given)
+    assert details_of(error).metadata["request_id"] == given
+
+
+async def test_a_bug_of_ours_is_logged_with_its_id_and_told_to_nobody(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> ModelFact:
+        raise ZeroDivisionError("canary-of-a-bug")
+
+    served = await serve(model=broken)
+
+    error = await refused(
+        served.stub.HealthCheck(pb.HealthCheckRequest(), metadata=[("x-request-id", "id-7")])
+    )
+
+    assert error.code() is grpc.StatusCode.INTERNAL
+    assert error.details() == "internal error"
+    assert "canary" not in str(error.trailing_metadata())
+    assert "HealthCheck failed" in caplog.text
 
 
 async def test_a_stream_ends_at_a_wrong_field(serve: Serve) -> None:
