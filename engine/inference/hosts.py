@@ -85,8 +85,8 @@ class Host(Protocol):
 class LocalHost:
     """Runs everything on the caller's thread, in this process.
 
-    For tests and for machines with a single core.  A crash or a hang is everybody's, limits of time
-    are not kept.
+    For tests, and where a second process is too much.  A crash or a hang is everybody's, limits of
+    time are not kept.
     """
 
     def __init__(self, networks: Networks) -> None:

@@ -49,6 +49,7 @@ class PoolSettings:
     Attributes:
         workers: processes that streams sit at; `default_workers` knows how many.
         spares: started and idle, to take over at once.
+        seats: streams at a time; one more is refused.
         worker_bytes: a worker that holds more memory is replaced; 0: no bound.
         most_backoff_s: longest pause before a worker that keeps dying is started again.
         entry: the model of the workers' networks; None: none.
@@ -56,6 +57,7 @@ class PoolSettings:
 
     workers: int = 1
     spares: int = 1
+    seats: int = 256
     worker_bytes: int = 0
     most_backoff_s: float = MOST_S
     entry: Entry | None = None
@@ -275,6 +277,9 @@ class _Crew:
         with self._changed:
             if self._ended:
                 raise WorkerLost("the worker pool is closed: open a new one")
+            seated = sum(worker.seats for worker in self._workers)
+            if seated >= self._settings.seats:
+                raise WorkerLost(f"all {seated} seats of the worker pool are taken")
             self._fill()
             found = placed(self.usable(), self._settings.workers)
             if found is None:

@@ -278,6 +278,22 @@ def test_a_closed_pool_says_so() -> None:
     seat.close()
 
 
+def test_streams_beyond_the_seats_are_refused() -> None:
+    pool = WorkerPool(PoolSettings(workers=1, spares=0, seats=2))
+    first, second, third = (pool.seat(Odd, doing="being odd") for _ in range(3))
+    first.open()
+    second.open()
+
+    with pytest.raises(WorkerLost, match="all 2 seats of the worker pool are taken"):
+        third.open()
+
+    first.close()
+    assert third.work(None, 0).value == 1
+    for seat in (second, third):
+        seat.close()
+    pool.close()
+
+
 def test_one_core_is_left_for_the_rest() -> None:
     assert default_workers() >= 1
     assert default_workers() <= max(1, (os.cpu_count() or 1) - 1)
