@@ -77,7 +77,7 @@ def compose(
         records=Part[Records]("records", needed=settings.database.required),
         limiter=Part[RateLimiter]("limiter"),
         jobs=Part[JobBoard]("jobs"),
-        models=Part[Models]("models", needed=False),
+        models=Part[Models]("models", needed=settings.models.required),
         ladders=Part[Ladders]("ladders", needed=False),
         telemetry=Part[Telemetry]("telemetry", needed=False),
     )

@@ -2,7 +2,14 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+)
 
 from auralink.codecs.errors import InputError
 from auralink.engine.relay.access import Access
@@ -11,6 +18,7 @@ from auralink.engine.relay.job_values import JobSpec
 from auralink.engine.relay.request import RelayRequest
 from auralink.engine.service.errors import Unusable
 from auralink.engine.service.settings.tree import LiveKit, Settings
+from auralink.engine.service.text import writable
 
 Server: TypeAlias = Literal["livekit", "livekit_to"]
 JobName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
@@ -41,6 +49,8 @@ class JobRequest(RelayRequest):
     to_server: Server = "livekit"
     label: Annotated[str, Field(max_length=128)] = ""
     id: JobName | None = None
+
+    _writable = field_validator("*")(writable)
 
 
 class JobOrder(BaseModel):

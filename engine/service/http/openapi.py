@@ -1,5 +1,6 @@
 """The description of the API: what FastAPI finds, and who may do what."""
 
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -17,6 +18,7 @@ _SCHEMES: Final[dict[str, Any]] = {
     },
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
+_OF_BODIES: Final = (400, 413, 415)  # no UTF-8, too large, compressed
 _SECURITY: Final[tuple[dict[str, list[str]], ...]] = ({"token": []}, {"apiKey": []})
 
 
@@ -45,6 +47,9 @@ def _complete(operation: dict[str, Any]) -> None:
         operation["security"] = [dict(one) for one in _SECURITY]
         operation["x-least-role"] = rule.role.label
         operation["x-owned-by"] = rule.owned.value
+    for status in _OF_BODIES if "requestBody" in operation else ():
+        response = {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {}}}
+        operation["responses"].setdefault(str(status), response)
     for status, response in operation["responses"].items():
         response.setdefault("headers", {})[HEADER] = {"schema": {"type": "string"}}
         content = response.get("content", {})

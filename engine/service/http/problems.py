@@ -105,7 +105,7 @@ def trouble_of(error: Exception) -> Trouble | None:
         case NotFound() | JobUnknown():
             return _said(404, "not-found", error, "list what there is")
         case Conflict() | JobExists():
-            return _said(409, "conflict", error, "look at its state first")
+            return _said(409, "conflict", error, _note(error) or "look at its state first")
         case Unusable() | InputError() | UnsupportedError() | ModelError():
             return _said(422, "unusable", error, _note(error) or "change the request")
         case Limited():
@@ -180,6 +180,7 @@ def _plain(error: HTTPException) -> Trouble:
     """What the framework itself refuses: no such path, no such method."""
     known = {404: "not-found", 405: "no-such-method", 400: "malformed"}
     words: dict[int, tuple[str, str]] = {
+        400: ("the request cannot be read", "send JSON in UTF-8"),
         404: ("no such path", "auralink openapi lists the paths"),
         405: ("the path does not know this method", "see the header Allow"),
     }

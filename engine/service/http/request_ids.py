@@ -4,7 +4,6 @@ It goes into the answer, into every line of the log, and into problems.  What a 
 id and is none (other characters, too long, twice) is replaced, never repeated.
 """
 
-import contextvars
 import logging
 import re
 from collections.abc import Callable
@@ -14,12 +13,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from auralink.engine.service.http.problems import OURS
+from auralink.engine.telemetry.logs import context
 
 log = logging.getLogger(__name__)
 
 HEADER: Final = "x-request-id"
 _FORM: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-current: Final = contextvars.ContextVar("request_id", default="")
 
 
 def accepted(sent: list[bytes]) -> str | None:
@@ -48,7 +47,6 @@ class RequestIds:
         sent = [value for name, value in scope["headers"] if name == HEADER.encode()]
         request_id = accepted(sent) or self._new_id()
         scope.setdefault("state", {})["request_id"] = request_id
-        token = current.set(request_id)
         begun = False
 
         async def answer(message: Message) -> None:
@@ -61,12 +59,11 @@ class RequestIds:
                 headers["x-content-type-options"] = "nosniff"
             await send(message)
 
-        try:
-            await self._app(scope, receive, answer)
-        except Exception:
-            log.exception("a request failed", extra={"request_id": request_id})
-            if begun:
-                raise
-            await OURS.response(request_id)(scope, receive, answer)
-        finally:
-            current.reset(token)
+        with context(request=request_id):
+            try:
+                await self._app(scope, receive, answer)
+            except Exception:
+                log.exception("a request failed")
+                if begun:
+                    raise
+                await OURS.response(request_id)(scope, receive, answer)

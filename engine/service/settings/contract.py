@@ -100,18 +100,22 @@ FILE: Final[Mapping[str, Meaning]] = {
     "database.aic_tables.metrics_partition_enabled": _idle("rows are deleted by age"),
     "database.aic_tables.metrics_retention_days": _to("database.retention_days"),
     "database.aic_tables.session_cleanup_hours": _idle("an engine that is gone ends its sessions"),
-    "database.connection_pool.min": _to("database.pool_min"),
+    "database.connection_pool.min": _idle("connections are opened when they are needed"),
     "database.connection_pool.max": _to("database.pool_max"),
-    "database.connection_pool.min_connections": _to("database.pool_min"),
+    "database.connection_pool.min_connections": _idle(
+        "connections are opened when they are needed"
+    ),
     "database.connection_pool.max_connections": _to("database.pool_max"),
-    "database.connection_pool.max_lifetime_minutes": _to("database.pool_lifetime_s", _minutes),
+    "database.connection_pool.max_lifetime_minutes": _idle(
+        "connections are exchanged every half hour"
+    ),
     "monitoring.metrics.*": _idle("Prometheus asks when it wants; the metrics are fixed"),
     "monitoring.alerts.thresholds.high_latency_ms": _to("alerts.high_latency_ms"),
     "monitoring.alerts.thresholds.low_quality_score": _to("alerts.low_quality_score"),
     "monitoring.alerts.thresholds.high_fallback_rate_percent": _to(
         "alerts.high_fallback_rate_percent"
     ),
-    "monitoring.alerts.thresholds.gpu_memory_percent": _to("alerts.gpu_memory_percent"),
+    "monitoring.alerts.thresholds.gpu_memory_percent": _GPU,
     "monitoring.alerts.enabled": _ALWAYS,
     "monitoring.logging.level": _to("log.level", _lower),
     "monitoring.logging.format": _to("log.format", _lower),

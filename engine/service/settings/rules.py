@@ -52,8 +52,6 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
         yield from _livekit(name, server, production=settings.environment == "production")
     if "*" in settings.http.cors_origins:
         yield "http.cors_origins", "'*' would lend every page its visitor's credentials"
-    if settings.database.pool_min > settings.database.pool_max:
-        yield "database.pool_min", "must not be above database.pool_max"
 
 
 def _access(settings: Settings) -> Iterator[tuple[str, str]]:

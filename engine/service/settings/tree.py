@@ -122,9 +122,7 @@ class LiveKit(Section):
 class Database(Section):
     url: SecretStr = SecretStr("sqlite+aiosqlite:///auralink-aic.db")
     required: bool = Field(default=False, description="do not start without it")
-    pool_min: int = Field(default=2, ge=0, le=100)
-    pool_max: int = Field(default=10, ge=1, le=500)
-    pool_lifetime_s: float = Field(default=3600.0, gt=0)
+    pool_max: int = Field(default=10, ge=1, le=500, description="connections kept")
     retention_days: int = Field(default=30, ge=1, le=3650)
     interval_s: float = Field(
         default=10.0, ge=1, le=3600, description="one row per stream and so long"
@@ -156,7 +154,7 @@ class Limits(Section):
         default=30, ge=1, le=10_000, description="with bad credentials"
     )
     jobs: int = Field(default=16, ge=1, le=1000, description="at one time")
-    sessions: int = Field(default=1000, ge=1, le=100_000)
+    sessions: int = Field(default=1000, ge=1, le=100_000, description="streams over gRPC")
 
 
 class ModelSettings(Section):
@@ -169,7 +167,6 @@ class AlertThresholds(Section):
     high_latency_ms: float = Field(default=30.0, gt=0)
     low_quality_score: Share = 0.8
     high_fallback_rate_percent: float = Field(default=5.0, ge=0, le=100)
-    gpu_memory_percent: float = Field(default=90.0, ge=0, le=100)
 
 
 class Log(Section):

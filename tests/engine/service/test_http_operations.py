@@ -93,7 +93,7 @@ async def fed(service: Service) -> Service:
 
 
 async def test_a_tenant_has_a_config_of_its_own(service: Service) -> None:
-    ann, eve = token_of(), token_of("eve", "red")
+    ann, eve = token_of(tenant="settled"), token_of("eve", "red")
 
     first = await service.ask("GET", f"{API}/config", token=ann)
     changed = await service.ask(
@@ -291,12 +291,31 @@ async def test_a_job_may_bring_its_id_and_then_starts_once(service: Service) -> 
     assert len(service.relays) == 1
 
 
+@pytest.mark.parametrize("off", [{"enabled": False}, {"opt_out": True}, {"mode": "off"}])
+async def test_a_tenant_that_switched_compression_off_gets_no_jobs(
+    service: Service, off: Any
+) -> None:
+    token = token_of("zoe", "switched-off")
+    on = {"enabled": True, "opt_out": False, "mode": "adaptive"}
+
+    await service.ask("POST", f"{API}/config", token=token, json=on | off)
+    refused = await service.ask("POST", f"{API}/jobs", token=token, json={"room": "a"})
+    await service.ask("POST", f"{API}/config", token=token, json=on)
+    taken = await service.ask("POST", f"{API}/jobs", token=token, json={"room": "a"})
+
+    assert (refused.status, taken.status) == (409, 201)
+    assert "enabled, opt_out, mode" in refused.problem["hint"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {},
         {"room": ""},
         {"room": "a\nb"},
+        {"room": "half a pair: \ud83d"},
+        {"room": "a", "only": ["\udc5e"]},
+        {"room": "a", "label": "\uda81"},
         {"room": "a", "rate_bps": 1},
         {"room": "a", "profile": "none"},
         {"room": "a", "url": "ws://elsewhere"},

@@ -1,10 +1,12 @@
 """Probes and stores, faults of ours, and the way out: a whole service in this process."""
 
 import asyncio
+import io
+import json
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from auralink.engine.service.errors import StartError
 from auralink.engine.service.heartbeat import Heartbeat
 from auralink.engine.service.lifecycle import State
 from auralink.engine.stores.errors import StoreAway
+from auralink.engine.telemetry.logs import LogSettings, set_up_logging
 
 from .services import (
     API,
@@ -27,6 +30,18 @@ from .services import (
     token_of,
     until,
 )
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What the program would have logged."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    written = io.StringIO()
+    set_up_logging(LogSettings(format="json"), secrets=[SECRET], stream=written)
+    yield written
+    root.handlers[:] = before
+    root.setLevel(level)
 
 
 class HeldUp:
@@ -100,7 +115,7 @@ async def test_a_database_that_is_away_takes_records_away_and_nothing_else(
 
 
 async def test_a_fault_of_ours_gets_out_as_a_request_id_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: io.StringIO
 ) -> None:
     async with service_in(tmp_path) as service:
 
@@ -113,7 +128,10 @@ async def test_a_fault_of_ours_gets_out_as_a_request_id_and_nothing_else(
     assert answer.status == 500
     assert answer.problem["detail"] == "a fault of the engine"
     assert "canary" not in answer.text
-    assert any(getattr(record, "request_id", "") == "find-me" for record in caplog.records)
+    logged = [json.loads(line) for line in lines.getvalue().splitlines()]
+    failed = next(one for one in logged if one["event"] == "a request failed")
+    assert failed["request"] == "find-me"
+    assert "RuntimeError" in failed["exception"]
 
 
 async def test_secrets_are_in_no_answer_log_or_metric(

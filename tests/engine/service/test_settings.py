@@ -83,7 +83,7 @@ def test_every_key_of_the_contracts_file_sets_something_or_says_why_not() -> Non
     assert settings.limits.sessions == 500
     assert settings.limits.requests_per_minute == 120
     assert settings.database.interval_s == 300
-    assert (settings.database.pool_min, settings.database.pool_lifetime_s) == (4, 1800)
+    assert (settings.database.pool_max, settings.database.retention_days) == (40, 14)
     assert settings.alerts.low_quality_score == 0.7
     assert (settings.log.level, settings.log.format) == ("info", "json")
     assert (settings.grpc.tls, str(settings.grpc.certificate)) == (True, "/tls/tls.crt")
@@ -153,7 +153,6 @@ def test_what_this_engine_will_not_do_is_refused_by_name(
             AUTH | {"AURALINK_GRPC__HOST": "0.0.0.0", "ENVIRONMENT": "production"},
             "grpc.tls",
         ),
-        (AUTH | {"AURALINK_DATABASE__POOL_MIN": "11"}, "database.pool_min"),
     ],
 )
 def test_bad_settings_are_refused_by_key_and_never_by_value(

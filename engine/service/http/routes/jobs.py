@@ -1,5 +1,6 @@
 """Jobs: a room, which of its tracks, at which rate; started, looked at, steered, stopped."""
 
+import contextlib
 import secrets
 from typing import Annotated, Any
 
@@ -10,12 +11,13 @@ from pydantic import Field
 from auralink.engine.relay.job_values import JobSnapshot, JobState
 from auralink.engine.service.auth.principal import Principal
 from auralink.engine.service.context import Context
-from auralink.engine.service.errors import Unusable
+from auralink.engine.service.errors import Conflict, Unusable
 from auralink.engine.service.http.door import caller, check_owned, scope_of
 from auralink.engine.service.http.problems import USUAL, documented
 from auralink.engine.service.http.routes.values import API, PathId, Request, Text, View
 from auralink.engine.service.job_board import Elsewhere
 from auralink.engine.service.job_order import JobOrder, JobRequest
+from auralink.engine.stores.errors import StoreAway
 
 
 class JobView(View):
@@ -69,6 +71,19 @@ def router(context: Context, guard: type[APIRoute]) -> APIRouter:
     def view(job: JobSnapshot | Elsewhere) -> JobView:
         return _elsewhere(job) if isinstance(job, Elsewhere) else _here(job, context.engine_id)
 
+    async def check_wanted(who: Principal) -> None:
+        """A tenant may have switched compression off.  If nobody can say, it has not."""
+        records = context.records.peek()
+        config = None
+        if records is not None:
+            with contextlib.suppress(StoreAway):
+                config = await records.config(who.tenant)
+        enabled = context.settings.now.compression.enabled if config is None else config.enabled
+        if not enabled or (config is not None and (config.opt_out or config.mode == "off")):
+            error = Conflict("compression is switched off for this tenant")
+            error.add_note(f"POST {API}/config changes it: enabled, opt_out, mode")
+            raise error
+
     @routes.get("/jobs")
     async def list_jobs(who: Who) -> JobList:
         """Of all engines; those that are over too, for a while, by the engine that had them."""
@@ -79,6 +94,7 @@ def router(context: Context, guard: type[APIRoute]) -> APIRouter:
     @routes.post("/jobs", status_code=201, responses=documented(409))
     async def start_job(wanted: JobRequest, who: Who) -> JobView:
         """Join a room and begin.  The answer does not wait until the room is joined."""
+        await check_wanted(who)
         order = JobOrder(tenant=who.tenant, request=wanted)
         return view(await context.jobs.get().start(wanted.id or secrets.token_hex(6), order))
 

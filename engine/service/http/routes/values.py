@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from auralink.engine.service.text import writable
 
 API: Final = "/api/v1/aic"
 
@@ -22,6 +24,8 @@ class Request(BaseModel):
     """A body: unknown fields, and values of another type, are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    _writable = field_validator("*")(writable)
 
 
 class View(BaseModel):
