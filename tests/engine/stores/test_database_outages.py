@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from auralink.bench.fault.network import Proxy, proxied
 from auralink.codecs.errors import InputError
 from auralink.engine.stores.database.connection import Database, parse_url
 from auralink.engine.stores.database.migrate import migrate
@@ -15,7 +16,6 @@ from auralink.engine.stores.database.records import RecordsSettings, open_record
 from auralink.engine.stores.errors import SchemaOutdated, StoreAway, StoreRefused
 
 from .conftest import new_database
-from .proxy import Proxy, proxied
 from .rows import interval, session
 from .servers import PostgresServer
 
@@ -37,7 +37,7 @@ async def url(postgres: PostgresServer, network: Proxy) -> str:
 
 
 def settings(url: str, **changes: object) -> RecordsSettings:
-    values: dict[str, object] = {"every_s": 0.01, "operation_s": 0.5, "lost_after_s": 1e9}
+    values: dict[str, object] = {"every_s": 0.01, "operation_s": 3.0, "lost_after_s": 1e9}
     return RecordsSettings(url=url, **(values | changes))  # type: ignore[arg-type]
 
 
@@ -47,7 +47,7 @@ async def short_sleep(seconds: float) -> None:
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait for what another task brings about."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not true():  # noqa: ASYNC110 - a count of the code under test has no event
             await asyncio.sleep(0.01)
 
@@ -115,12 +115,12 @@ async def test_a_crash_of_the_server_loses_no_row(tmp_path: Path) -> None:
 
 
 async def test_a_frozen_server_delays_nobody_for_long(network: Proxy, url: str) -> None:
-    async with open_records(settings(url, required=True)) as records:
+    async with open_records(settings(url, required=True, operation_s=0.5)) as records:
         records.write(interval())
         await records.flush()
 
         network.hold()
-        async with asyncio.timeout(4.0):  # the deadline of 0.5 s, and 2 s to end the connection
+        async with asyncio.timeout(15.0):  # the deadline of 0.5 s, and 2 s to end the connection
             with pytest.raises(StoreAway, match="no answer in time"):
                 await records.sessions()
         records.write(interval(20))
@@ -132,7 +132,7 @@ async def test_a_frozen_server_delays_nobody_for_long(network: Proxy, url: str) 
 
 
 async def test_a_frozen_server_does_not_hold_up_the_end(network: Proxy, url: str) -> None:
-    async with asyncio.timeout(10), open_records(settings(url, required=True)) as records:
+    async with asyncio.timeout(20), open_records(settings(url, required=True)) as records:
         records.write(interval())
         await records.flush()
         network.hold()

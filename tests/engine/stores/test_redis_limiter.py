@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from auralink.bench.fault.network import proxied
 from auralink.engine.stores.protocols import Limit
 from auralink.engine.stores.redis.limiter import SharedLimiter
 
-from .proxy import proxied
 from .redises import client
 from .servers import RedisServer
 
@@ -145,7 +145,7 @@ async def test_a_slow_redis_does_not_make_requests_slow(
     shared_redis: RedisServer, key: str
 ) -> None:
     async with proxied(shared_redis.port) as network:
-        network.delay_s = 0.3
+        network.delay_s = lambda: 0.3
         async with client(f"redis://127.0.0.1:{network.port}/0", timeout_s=0.05) as redis:
             limiter = SharedLimiter(redis)
             for _ in range(4):

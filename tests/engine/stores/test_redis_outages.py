@@ -6,12 +6,12 @@ import random
 
 import pytest
 
+from auralink.bench.fault.network import Proxy, proxied
 from auralink.codecs.errors import InputError
 from auralink.engine.inference.breaker import State
 from auralink.engine.stores.errors import StoreAway
 from auralink.engine.stores.redis.guarded import GuardedRedis, RedisSettings, open_redis
 
-from .proxy import Proxy, proxied
 from .redises import client
 from .servers import RedisServer
 
@@ -96,7 +96,7 @@ async def test_a_late_answer_is_never_taken_for_that_of_another_call(
             if found != f"value-{number}":
                 wrong.append((number, found))
 
-        network.delay_s = 0.004
+        network.delay_s = lambda: 0.004
         for _ in range(150):
             tasks = [asyncio.create_task(one(rng.randrange(40))) for _ in range(8)]
             await asyncio.sleep(rng.uniform(0, 0.01))

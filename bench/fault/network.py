@@ -1,11 +1,13 @@
-"""A bad network in front of a good server."""
+"""A bad network in front of a good server: an asyncio proxy for TCP."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import final
 
 
+@final
 class Proxy:
     """Passes bytes on; what comes back from the server can be delayed, held back or cut off."""
 
@@ -17,7 +19,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
-        self.delay_s = 0.0
+        self.delay_s: Callable[[], float] = lambda: 0.0  # of each reply
         self.cut_after: int | None = None  # bytes of replies, all connections together
         self.replied = 0
         self.opened = 0
@@ -73,8 +75,9 @@ class Proxy:
         while data := await reader.read(65_536):
             await self._flowing.wait()
             if reply:
-                if self.delay_s:
-                    await asyncio.sleep(self.delay_s)
+                delay_s = self.delay_s()
+                if delay_s:
+                    await asyncio.sleep(delay_s)
                 if self.cut_after is not None and self.replied + len(data) > self.cut_after:
                     writer.write(data[: max(0, self.cut_after - self.replied)])
                     with contextlib.suppress(OSError):
