@@ -64,7 +64,7 @@ class _Stream:
 
 @dataclass(slots=True)
 class UplinkCounts:
-    left_alone: int = 0  # tracks beyond the bound
+    left_alone: int = 0  # tracks beyond the bound, which had to wait for a place
     refused: int = 0  # tracks that the server does not send us
     bad_messages: int = 0
 
@@ -100,6 +100,7 @@ class Uplink:
         self._encoder = encoder
         self._open_for = open_for or self._in_own_process
         self._streams: dict[str, _Stream] = {}  # by track sid
+        self._waiting: dict[str, RemoteTrack] = {}  # for a place, in the order they came
         self._publishers: dict[str, ClockOffset] = {}
         self._next = 1
         self._budget = Budget(most_bps=options.rate_bps, start_bps=options.start_bps)
@@ -139,6 +140,7 @@ class Uplink:
             while True:
                 await asyncio.sleep(_STEER_S)
                 self._budget.tick(now_us())
+                self._fill()
                 self._steer()
         finally:
             for sid in list(self._streams):
@@ -152,7 +154,10 @@ class Uplink:
                 self._begin(track)
             case TrackChanged(track) if track.sid in self._streams:
                 self._announce(self._streams[track.sid], track)
+            case TrackChanged(track) if track.sid in self._waiting:
+                self._waiting[track.sid] = track
             case TrackRemoved(track):
+                self._waiting.pop(track.sid, None)
                 self._end(track.sid)
             case TrackRefused(sid) if sid in self._streams:
                 self.counts.refused += 1
@@ -165,6 +170,7 @@ class Uplink:
             return
         if len(self._streams) >= self._options.max_streams:
             self.counts.left_alone += 1
+            self._waiting[track.sid] = track
             return
         number, self._next = self._next, self._next % 0xFFFF + 1
         publisher = self._publishers.setdefault(track.identity, ClockOffset())
@@ -200,6 +206,12 @@ class Uplink:
         self._streams[track.sid] = stream
         self._steer()
         self._link.send_control(TOPIC, write(stream.info))
+
+    def _fill(self) -> None:
+        """Give free places to those who wait; not at once, for after a loss all tracks go."""
+        while self._waiting and len(self._streams) < self._options.max_streams:
+            sid = next(iter(self._waiting))
+            self._begin(self._waiting.pop(sid))
 
     def _moved(self, sid: str, fallback: VideoFallback, move: Move) -> None:
         """A smaller picture need not come in full from the room."""

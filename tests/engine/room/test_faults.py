@@ -358,6 +358,12 @@ async def test_a_flood_of_people_costs_no_more_than_was_agreed(server: FakeServe
         await server.visits[0].say(rtc.SignalResponse(update=update))
     await until(lambda: uplink.counts.left_alone == 195, "all were seen")
     await until(lambda: server.visits[0].kinds.count("subscription") == 5, "five are taken")
+    first_to_leave = models.ParticipantInfo(
+        sid="PA_guest0", state=models.ParticipantInfo.DISCONNECTED
+    )
+    update = rtc.ParticipantUpdate(participants=[first_to_leave])
+    await server.visits[0].say(rtc.SignalResponse(update=update))
+    await until(lambda: list(uplink.streams)[-1] == "TR_5", "who waited longest is next")
     gone = [
         models.ParticipantInfo(sid=one.sid, state=models.ParticipantInfo.DISCONNECTED)
         for one in people
