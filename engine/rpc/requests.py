@@ -92,7 +92,7 @@ def read_job(request: pb.CompressFrameRequest, tenant: str) -> Job:
     number = _whole("frame_number", request.frame_number, 0, (1 << 63) - 1)
     limit_ms = _whole("max_latency_ms", request.max_latency_ms, 0, MAX_LATENCY_MS)
     native_bps = 1000 * _whole("metadata.bitrate_kbps", metadata.bitrate_kbps, 0, _MAX_KBPS)
-    available_bps = 1000 * read_link(request.network)
+    available_bps = 1000 * read_link(request.network) if request.HasField("network") else 0
     data = request.frame_data
     if media is Media.AUDIO:
         size, fps = (0, 0), 50
