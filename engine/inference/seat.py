@@ -186,14 +186,22 @@ class _Place:
     """One service at one worker."""
 
     def __init__(self, places: Places) -> None:
+        self._places = places
         self.number = places.number()
         self.worker = places.take()
         self.used = False
         self.ready: Ready | None = None
-        self.leave = weakref.finalize(self, _leave, places, self.worker, self.number)
+        self._forget = weakref.finalize(self, _forget, places, self.worker, self.number)
+
+    def leave(self) -> None:
+        """Once."""
+        if self._forget.detach() is not None:
+            if self.worker.usable:
+                self.worker.tell(Close(self.number))
+            self._places.give_back(self.worker)
 
 
-def _leave(places: Places, worker: Worker, number: int) -> None:
-    if worker.usable:
-        worker.tell(Close(number))
+def _forget(places: Places, worker: Worker, number: int) -> None:
+    """Of a stream that nobody closed."""
+    worker.forget(number)
     places.give_back(worker)

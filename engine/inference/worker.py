@@ -17,6 +17,7 @@ import queue
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
@@ -26,7 +27,7 @@ import psutil
 
 from auralink.codecs.errors import EncoderError
 from auralink.engine.inference.heartbeat import SILENCE_S, Heartbeat
-from auralink.engine.inference.messages import Answer, End, Failed, Order
+from auralink.engine.inference.messages import Answer, Close, End, Failed, Order
 from auralink.engine.inference.worker_process import Setup, serve
 
 START_S: Final = 20.0  # a new interpreter needs 0.3 s, far more on a machine that is overloaded
@@ -55,6 +56,7 @@ class Worker:
         self._waiting: dict[int, queue.SimpleQueue[Answer | WorkerLost]] = {}
         self._cause = ""  # why it must not be asked any more
         self._gave_up_at = 0.0
+        self._forgotten: deque[int] = deque()
         self.seats = 0  # streams that sit here; the pool's business
         self.doubts: set[int] = set()  # seats whose call takes suspiciously long
         context = get_context("spawn")  # fork would copy locks held by this process's threads
@@ -128,7 +130,16 @@ class Worker:
     def tell(self, order: Order) -> None:
         """Send without waiting for an answer.  A pipe that breaks is the receiver's to report."""
         with self._sending, contextlib.suppress(OSError, ValueError):
+            while self._forgotten:
+                self._pipe.send(Close(self._forgotten.popleft()))
             self._pipe.send(order)
+
+    def forget(self, seat: int) -> None:
+        """A stream is gone without having said so; the worker hears of it with the next order.
+
+        Takes no lock: the garbage collector may call it in the middle of `tell`.
+        """
+        self._forgotten.append(seat)
 
     def check(self, now: float, most_bytes: int) -> None:
         """Look at the heartbeat and the memory; give the process up if one is not as it must be."""

@@ -48,7 +48,10 @@ class Setup:
 
 def serve(setup: Setup, pipe: Connection, beats: "ctypes.c_uint64") -> None:
     """Entry point of the worker process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is the engine's to handle
+    # Ctrl-C, and the signal by which a supervisor asks a whole group to end, are the engine's to
+    # handle: it has calls to drain.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _Worker(setup, pipe, beats).run()
 
 

@@ -1,8 +1,10 @@
 """Several streams at real worker processes: what one of them does, and what the others feel."""
 
 import contextlib
+import errno
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,9 +16,10 @@ import pytest
 
 from auralink.codecs.errors import EncoderError
 from auralink.codecs.frame import Frame, blank
+from auralink.engine.inference.crew import placed
 from auralink.engine.inference.hosts import LocalHost, Seat
 from auralink.engine.inference.picture_slots import MOST
-from auralink.engine.inference.pool import PoolSettings, WorkerPool, default_workers, placed
+from auralink.engine.inference.pool import PoolSettings, WorkerPool, default_workers
 from auralink.engine.inference.services import Made, RestoreOrder, RestoreService
 from auralink.engine.inference.tools import NoNetworks
 from auralink.engine.inference.worker import WorkerLost
@@ -261,6 +264,64 @@ def test_the_time_of_a_call_is_told(streams: list[Seat]) -> None:
 
     assert streams[0].last is not None
     assert streams[0].last.run_us >= 20_000
+
+
+def test_a_signal_to_the_whole_group_is_not_the_workers_to_obey(
+    pool: WorkerPool, streams: list[Seat]
+) -> None:
+    for pid in pool.pids():
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGINT)
+
+    assert [seat.work(None, 0.1).value for seat in streams] == [1, 1, 1]
+
+
+def test_a_stream_that_nobody_closed_gives_its_seat_back(pool: WorkerPool) -> None:
+    before = pool.statistics().seats
+    seat = pool.seat(Odd, doing="being odd")
+    seat.open()
+    assert pool.statistics().seats == before + 1
+
+    del seat
+
+    assert pool.statistics().seats == before
+
+
+def test_a_machine_without_room_for_a_process_is_an_error_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    pool = WorkerPool(PoolSettings(workers=1, spares=0, most_backoff_s=0))
+    seat = pool.seat(Odd, doing="being odd")
+    with monkeypatch.context() as patch:
+        patch.setattr("multiprocessing.process.BaseProcess.start", full)
+        with pytest.raises(WorkerLost, match=r"could not be started: .* temporarily"):
+            seat.open()
+
+    assert seat.work(None, 0).value == 1
+    seat.close()
+    pool.close()
+
+
+def test_a_pool_that_nobody_closed_does_not_hold_the_exit_up() -> None:
+    script = (
+        "from auralink.engine.inference.pool import PoolSettings, WorkerPool\n"
+        "if __name__ == '__main__':\n"
+        "    pool = WorkerPool(PoolSettings(workers=1, spares=1))\n"
+        "    assert pool.wait_started()\n"
+        "    print(*pool.pids())\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    pids = [int(pid) for pid in done.stdout.split()]
+    assert len(pids) == 2
+    assert not any(map(is_running, pids))
 
 
 def test_a_closed_pool_says_so() -> None:
