@@ -13,6 +13,7 @@ from auralink.codecs.errors import InputError
 from auralink.engine.stores.database.connection import Database, parse_url
 from auralink.engine.stores.database.migrate import migrate
 from auralink.engine.stores.database.records import RecordsSettings, open_records
+from auralink.engine.stores.database.retention import Retention
 from auralink.engine.stores.errors import SchemaOutdated, StoreAway, StoreRefused
 
 from .conftest import new_database
@@ -37,7 +38,14 @@ async def url(postgres: PostgresServer, network: Proxy) -> str:
 
 
 def settings(url: str, **changes: object) -> RecordsSettings:
-    values: dict[str, object] = {"every_s": 0.01, "operation_s": 3.0, "lost_after_s": 1e9}
+    # The rows of these tests are old, which is not what they are about.
+    keep = Retention(metrics_days=100_000)
+    values: dict[str, object] = {
+        "keep": keep,
+        "every_s": 0.01,
+        "operation_s": 3.0,
+        "lost_after_s": 1e9,
+    }
     return RecordsSettings(url=url, **(values | changes))  # type: ignore[arg-type]
 
 
