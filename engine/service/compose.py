@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from auralink.engine.relay import opening
 from auralink.engine.relay.jobs import Jobs
 from auralink.engine.service.access import Access
+from auralink.engine.service.configs import Configs
 from auralink.engine.service.context import Clocks, Context, Ladders, Models, Telemetry
 from auralink.engine.service.ending import Ending
 from auralink.engine.service.heartbeat import Heartbeat
@@ -63,6 +64,7 @@ def compose(
         ConfigError: a key cannot be used.
     """
     settings = live.now
+    records = Part[Records]("records", needed=settings.database.required)
     lifecycle = Lifecycle(limit_s=settings.engine.start_s)
     context = Context(
         version=version,
@@ -74,7 +76,8 @@ def compose(
         heartbeat=Heartbeat(clocks.monotonic, lag=works.loop_lag),
         lifecycle=lifecycle,
         ending=Ending(lifecycle),
-        records=Part[Records]("records", needed=settings.database.required),
+        records=records,
+        configs=Configs(records, clocks.monotonic),
         limiter=Part[RateLimiter]("limiter"),
         jobs=Part[JobBoard]("jobs"),
         models=Part[Models]("models", needed=settings.models.required),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from auralink.engine.service.access import Access
+from auralink.engine.service.configs import Configs
 from auralink.engine.service.ending import Ending
 from auralink.engine.service.heartbeat import Heartbeat
 from auralink.engine.service.job_board import JobBoard
@@ -97,6 +98,7 @@ class Context:
     lifecycle: Lifecycle
     ending: Ending
     records: Part[Records]
+    configs: Configs
     limiter: Part[RateLimiter]
     jobs: Part[JobBoard]
     models: Part[Models]

@@ -22,7 +22,7 @@ from auralink.engine.service.auth.principal import Role
 from auralink.engine.service.http.description import description
 from auralink.engine.service.http.problems import MEDIA_TYPE
 
-from .services import service_in, token_of
+from .services import Wanted, service_in, token_of
 
 DESCRIBED = description()
 # Answered by a stream that does not end, by the end of the engine, and by a signature.
@@ -43,7 +43,8 @@ class InAThread:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
-        async with service_in(self._folder) as service:
+        wanted = Wanted(settings={"AURALINK_LIMITS__JOBS": "1000"})
+        async with service_in(self._folder, wanted) as service:
             self.url = service.url
             self._up.set()
             await self._end.wait()

@@ -8,16 +8,20 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from auralink.engine.service.auth.principal import Role
+from auralink.engine.service.configs import Configs
 from auralink.engine.service.errors import StartError
 from auralink.engine.service.heartbeat import Heartbeat
 from auralink.engine.service.lifecycle import State
 from auralink.engine.stores.errors import StoreAway
+from auralink.engine.stores.records import UserConfig
 from auralink.engine.telemetry.logs import LogSettings, set_up_logging
 
 from .services import (
@@ -112,6 +116,38 @@ async def test_a_database_that_is_away_takes_records_away_and_nothing_else(
     assert job.status == 201
     assert (ready.status, ready.json) == (200, {"status": "degraded", "away": ["records"]})
     assert probes == [200, 200]
+
+
+async def test_a_config_that_is_known_outlives_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    async with service_in(tmp_path) as service:
+        records = service.context.records.get()
+        configs = Configs(service.context.records, lambda: now[0])
+        mine = UserConfig(user_id="blue", updated_at=datetime.now(UTC), mode="aggressive")
+        await configs.save(mine)
+        await records.save_config(replace(mine, mode="conservative"))  # by another engine
+        first = await configs.get("blue")
+        now[0] += 1.0
+        second = await configs.get("blue")
+
+        @asynccontextmanager
+        async def gone() -> AsyncIterator[Any]:
+            raise StoreAway("away")
+            yield
+
+        monkeypatch.setattr(records._database, "reading", gone)
+        now[0] += 3600.0
+        third = await configs.get("blue")
+        with pytest.raises(StoreAway):
+            await configs.get("red")
+
+    assert [one and one.mode for one in (first, second, third)] == [
+        "aggressive",
+        "conservative",
+        "conservative",
+    ]
 
 
 async def test_a_fault_of_ours_gets_out_as_a_request_id_and_nothing_else(

@@ -67,7 +67,7 @@ def router(context: Context, guard: type[APIRoute]) -> APIRouter:
     routes = APIRouter(prefix=API, route_class=guard, tags=["config"], responses=USUAL)
 
     async def current(who: Principal) -> UserConfig:
-        kept = await context.records.get().config(who.tenant)
+        kept = await context.configs.get(who.tenant)
         return kept or _defaults(context, who.tenant)
 
     @routes.get("/config")
@@ -83,7 +83,7 @@ def router(context: Context, guard: type[APIRoute]) -> APIRouter:
         values = asdict(await current(who)) | wanted.model_dump(exclude_none=True)
         values["updated_at"] = datetime.fromtimestamp(context.clocks.wall(), UTC)
         config = UserConfig(**values)
-        await context.records.get().save_config(config)
+        await context.configs.save(config)
         return ConfigView.model_validate(config)
 
     return routes

@@ -11,7 +11,7 @@ from pydantic import Field
 from auralink.engine.relay.job_values import JobSnapshot, JobState
 from auralink.engine.service.auth.principal import Principal
 from auralink.engine.service.context import Context
-from auralink.engine.service.errors import Conflict, Unusable
+from auralink.engine.service.errors import Conflict, NotReady, Unusable
 from auralink.engine.service.http.door import caller, check_owned, scope_of
 from auralink.engine.service.http.problems import USUAL, documented
 from auralink.engine.service.http.routes.values import API, PathId, Request, Text, View
@@ -73,11 +73,9 @@ def router(context: Context, guard: type[APIRoute]) -> APIRouter:
 
     async def check_wanted(who: Principal) -> None:
         """A tenant may have switched compression off.  If nobody can say, it has not."""
-        records = context.records.peek()
         config = None
-        if records is not None:
-            with contextlib.suppress(StoreAway):
-                config = await records.config(who.tenant)
+        with contextlib.suppress(StoreAway, NotReady):
+            config = await context.configs.get(who.tenant)
         enabled = context.settings.now.compression.enabled if config is None else config.enabled
         if not enabled or (config is not None and (config.opt_out or config.mode == "off")):
             error = Conflict("compression is switched off for this tenant")
