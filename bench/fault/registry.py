@@ -2,12 +2,20 @@
 
 from typing import Any, Final
 
-from auralink.bench.fault import drift, flow, models, outputs, workers
+from auralink.bench.fault import drift, flow, model_files, model_swaps, outputs, rpc, workers
 from auralink.bench.fault.values import Fault, NotRun
 
 FAULTS: Final[tuple[Fault[Any], ...]] = tuple(
     sorted(
-        (*models.FAULTS, *workers.FAULTS, *drift.FAULTS, *outputs.FAULTS, *flow.FAULTS),
+        (
+            *model_files.FAULTS,
+            *model_swaps.FAULTS,
+            *workers.FAULTS,
+            *drift.FAULTS,
+            *outputs.FAULTS,
+            *flow.FAULTS,
+            *rpc.FAULTS,
+        ),
         key=lambda fault: int(fault.number.removeprefix("F")),
     )
 )
