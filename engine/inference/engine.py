@@ -17,10 +17,10 @@ import random
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Self, TypeVar, final
+from typing import Any, Final, Generic, Literal, Self, TypeVar, final
 
 from auralink.engine.inference.backend import Backend, BackendError, Ran, Request
-from auralink.engine.inference.breaker import Breaker, Transition, Verdict
+from auralink.engine.inference.breaker import Transition, Verdict
 from auralink.engine.inference.breaker_config import BreakerConfig
 from auralink.engine.inference.dispatch import (
     SLOW_SHARE,
@@ -124,13 +124,15 @@ class InferenceEngine(Generic[P, R]):
         number = self._dispatch.submit(request, now_us)
         self._open[number] = _Open(request, future, now_us)
         self._act(now_us)
-        if not future.done():
+        if self._timer is None or not future.done():  # a refusal changes nothing that is due
             self._set_timer(now_us)
         return future
 
-    def breaker(self, model: str) -> Breaker:
-        """Of a model, for operators: `force_open`, `force_closed`, `release`."""
-        return self._dispatch.breaker(model)
+    def force(self, model: str, state: Literal["open", "closed"] | None) -> None:
+        """An operator's hand on a model's breaker; None lets go."""
+        breaker = self._dispatch.breaker(model)
+        act = {"open": breaker.force_open, "closed": breaker.force_closed, None: breaker.release}
+        self._enter(act[state])
 
     def statistics(self) -> DispatchStatistics:
         return self._dispatch.statistics(self._clock_us())

@@ -96,7 +96,7 @@ async def test_a_backend_that_hangs_is_answered_for_at_the_deadline(backend: Pla
 
 async def test_a_refusal_is_there_without_a_turn_of_the_event_loop(backend: Played) -> None:
     async with InferenceEngine(backend) as engine:
-        engine.breaker("net").force_open(now_us())
+        engine.force("net", "open")
         future = engine.submit(request())
 
         assert future.done()
@@ -182,6 +182,25 @@ async def test_a_thousand_callers_at_half_open_cause_exactly_k_probes(backend: P
     assert backend.runs == 3
     assert after.outcome is FrameOutcome.CODED
     assert [one.event for one in heard] == [Event.TRIPPED, Event.WAITED, Event.PROBES_PASSED]
+
+
+async def test_a_breaker_that_is_let_go_probes_by_itself_whatever_the_frames_do(
+    backend: Played,
+) -> None:
+    closed = asyncio.Event()
+
+    def switched(model: str, one: Transition) -> None:
+        if one.after is State.CLOSED:
+            closed.set()
+
+    config = BreakerConfig(open_us=1_000, open_most_us=1_000)
+    async with InferenceEngine(backend, breaker=config, switched=switched) as engine:
+        engine.force("net", "open")
+        await engine.submit(request())
+        engine.force("net", None)
+        await closed.wait()
+
+    assert backend.probes == 3
 
 
 async def test_a_probe_that_is_cancelled_gives_its_permit_back(backend: Played) -> None:

@@ -136,7 +136,7 @@ async def test_bad_output_opens_the_breaker_and_reaches_nobody() -> None:
             )
             answers.append(await engine.submit(request))
 
-        assert engine.breaker("net").state is State.OPEN
+        assert engine.statistics().breakers["net"].state is State.OPEN
     assert {answer.result for answer in answers} == {None}
     invalid, breaker = FrameOutcome.INVALID, FrameOutcome.BREAKER
     assert [answer.outcome for answer in answers] == [invalid] * 10 + [breaker] * 2
