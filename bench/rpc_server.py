@@ -36,12 +36,15 @@ class NullStream:
     def close(self) -> None: ...
 
 
-def serve(ready: Connection) -> None:
+FAST: Final = RpcSettings(port=0, max_streams=MOST_STREAMS, frames_per_s=1_000_000, drain_s=1.0)
+
+
+def serve(ready: Connection, settings: RpcSettings = FAST) -> None:
     """Entry point of the server's process; ends when the pipe does."""
-    loop()(_serve(ready))
+    loop()(_serve(ready, settings))
 
 
-async def _serve(ready: Connection) -> None:
+async def _serve(ready: Connection, settings: RpcSettings) -> None:
     threads = Threads(4)
     parts = Parts(
         open_stream=_null,
@@ -49,7 +52,6 @@ async def _serve(ready: Connection) -> None:
         run=threads,
         model=lambda: ModelFact(name="null", version="", loaded=True),
     )
-    settings = RpcSettings(port=0, max_streams=MOST_STREAMS, frames_per_s=1_000_000, drain_s=1.0)
     server = GrpcServer(parts, settings, version="bench")
     await server.start()
     bare = aio.server()
