@@ -8,6 +8,8 @@ Faults are real ones: files are damaged, processes killed and stopped, native co
 hangs.  The numbers are those of the table of faults; those that need a room, a store or a network
 are measured where they are.  A trial passes if everything expected of it held.  Times to recover
 are from the fault until every stream had an answer from its model again.
+
+With ``--only`` what the file says of the other faults is kept.
 """
 
 import argparse
@@ -62,6 +64,7 @@ class Found:
     number: str
     name: str
     expected: str
+    commit: str = ""  # measured at
     passed: int
     trials: int
     recovered_p50_s: float | None
@@ -91,16 +94,38 @@ def run(options: Options, progress: Progress = lambda text: None) -> Result:
     chosen = [fault for fault in FAULTS if not options.only or fault.number in options.only]
     if not chosen:
         raise InputError(f"no fault {', '.join(options.only)} is injected here")
-    result = Result(command=options.command, machine=machine.describe())
+    here = machine.describe()
+    result = Result(command=options.command, machine=here, found=_others(options, chosen))
     for fault in chosen:
-        found = examine(fault, options.trials or fault.trials, options.seed, progress)
-        result = dataclasses.replace(result, found=(*result.found, found))
+        found = examine(
+            fault, options.trials or fault.trials, options.seed, progress, commit=here["commit"]
+        )
+        result = dataclasses.replace(result, found=_in_order((*result.found, found)))
         if options.out:
             save(result, options.out)
     return result
 
 
-def examine(fault: Fault[Any], trials: int, seed: int, progress: Progress) -> Found:
+def _others(options: Options, chosen: Sequence[Fault[Any]]) -> tuple[Found, ...]:
+    """What the file says of faults that are not injected now, and still exist."""
+    if not options.only or options.out is None or not options.out.exists():
+        return ()
+    left = {_key(fault) for fault in FAULTS} - {_key(fault) for fault in chosen}
+    return tuple(found for found in load(options.out).found if _key(found) in left)
+
+
+def _in_order(found: Sequence[Found]) -> tuple[Found, ...]:
+    places = {_key(fault): at for at, fault in enumerate(FAULTS)}
+    return tuple(sorted(found, key=lambda one: places[_key(one)]))
+
+
+def _key(one: "Fault[Any] | Found") -> tuple[str, str]:
+    return one.number, one.name
+
+
+def examine(
+    fault: Fault[Any], trials: int, seed: int, progress: Progress, *, commit: str = ""
+) -> Found:
     """One fault, so many times."""
     made: list[tuple[int, Trial]] = []
     with fault.prepare() as rig:
@@ -109,10 +134,10 @@ def examine(fault: Fault[Any], trials: int, seed: int, progress: Progress) -> Fo
             made.append((seed + number, trial))
             what = trial.wrong or "passed"
             progress(f"{fault.number} {fault.name}: {number + 1} of {trials}, {what}")
-    return judge(fault, made)
+    return judge(fault, made, commit)
 
 
-def judge(fault: Fault[Any], made: Sequence[tuple[int, Trial]]) -> Found:
+def judge(fault: Fault[Any], made: Sequence[tuple[int, Trial]], commit: str) -> Found:
     times = [trial.recovered_s for _, trial in made if trial.recovered_s is not None]
     failures = [Failure(seed=seed, wrong=trial.wrong) for seed, trial in made if trial.wrong]
     names = dict.fromkeys(name for _, trial in made for name in trial.figures)
@@ -123,6 +148,7 @@ def judge(fault: Fault[Any], made: Sequence[tuple[int, Trial]]) -> Found:
         number=fault.number,
         name=fault.name,
         expected=fault.expected,
+        commit=commit,
         passed=len(made) - len(failures),
         trials=len(made),
         recovered_p50_s=statistics.median(times) if times else None,
@@ -175,11 +201,17 @@ def load(path: Path) -> Result:
         tree = json.loads(path.read_text("utf-8"))
         if tree.pop("schema") != SCHEMA:
             raise InputError(f"{path.name} is of another schema: measure again")
-        tree["found"] = tuple(Found(**found) for found in tree["found"])
+        tree["found"] = tuple(_found(found) for found in tree["found"])
         tree["not_run"] = tuple(NotRun(**one) for one in tree["not_run"])
         return Result(**tree)
     except (OSError, ValueError, KeyError, TypeError) as broken:
         raise InputError(f"{path.name} is not a result of `bench faults`: {broken}") from broken
+
+
+def _found(tree: dict[str, Any]) -> Found:
+    figures = {name: (median, most) for name, (median, most) in tree["figures"].items()}
+    failures = tuple(Failure(**failure) for failure in tree["failures"])
+    return Found(**(tree | {"figures": figures, "failures": failures}))
 
 
 def _seconds(value: float | None) -> str:

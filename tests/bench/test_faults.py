@@ -4,6 +4,7 @@ import contextlib
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,20 @@ def test_a_trial_that_fails_is_counted_and_its_seed_kept(tmp_path: Path) -> None
     faults.save(result, tmp_path / "faults.json")
     assert json.loads((tmp_path / "faults.json").read_text())["found"][0]["passed"] == 2
     assert "| F0 | lame | 2 of 4 | 1.15 | 1.30 |" in faults.table(result)
+
+
+def test_faults_that_are_not_asked_for_keep_their_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(LAME, number="F1", name="also lame", trials=2)
+    monkeypatch.setattr(faults, "FAULTS", (LAME, other))
+    out = tmp_path / "faults.json"
+    faults.run(faults.Options(out=out))
+
+    result = faults.run(faults.Options(only=("F0",), trials=1, out=out))
+
+    assert [(one.number, one.trials) for one in result.found] == [("F0", 1), ("F1", 2)]
+    assert faults.load(out) == result
 
 
 def test_what_is_not_run_is_listed() -> None:
