@@ -17,6 +17,8 @@ transceivers, then channels* with channels first and one bundle it stops the sha
 `free_window`               SCTP halves its window at every loss and stands still for a second when
                             the last packet of a burst is lost: at 10 % loss pictures come 0.9 s
                             late, several times a minute, and our own rate control is misled
+`limit_forwards`            after a loss every acknowledgement is answered by a FORWARD TSN, that one
+                            by an acknowledgement: 120 kbit/s of both at 2 % loss
 `use_addresses`             loopback is never offered, and on a machine with many addresses each
                             costs connecting a little time
 `PublisherClock`            sound passes a jitter buffer, pictures do not: by their arrival they are
@@ -26,6 +28,7 @@ transceivers, then channels* with channels first and one bundle it stops the sha
 """
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, final
 
@@ -35,8 +38,9 @@ import aiortc.rtcsctptransport
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpreceiver import NackGenerator, TimestampMapper
-from aiortc.rtcsctptransport import RTCSctpTransport
+from aiortc.rtcsctptransport import ForwardTsnChunk, RTCSctpTransport
 from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket, RtpPacket
+from aiortc.utils import uint32_gt
 
 from auralink.codecs.errors import UnsupportedError
 from auralink.engine.room.prompt_buffer import PromptBuffer
@@ -48,6 +52,8 @@ LEAST_WINDOW_BYTES: Final = 64_000
 # Of the time without an answer after which reliable messages are sent again.  RFC 9260 recommends a
 # second; libwebrtc's own SCTP uses 0.4.
 RTO_MIN_S: Final = 0.4
+FORWARD_S: Final = 0.2  # between notices that the same packets are given up
+FRESH_FORWARD_S: Final = 0.04  # between notices of different ones
 REPEAT_S: Final = 0.06  # between reports of the same gap
 _REPEATS: Final = 8  # half a second; then a key frame is the faster way
 _MOST_AT_ONCE: Final = 64
@@ -91,6 +97,44 @@ def free_window() -> None:
     if not isinstance(getattr(RTCSctpTransport, "_cwnd", None), property):
         setattr(RTCSctpTransport, "_cwnd", property(_window, _set_window))  # noqa: B010
     setattr(aiortc.rtcsctptransport, "SCTP_RTO_MIN", RTO_MIN_S)  # noqa: B010 - typed as int there
+
+
+def limit_forwards() -> None:
+    """Tell a peer to skip what was lost once, and again only when an answer is due.
+
+    RFC 3758, section 3.5, C4 and F2: a sender should limit how often it sends FORWARD TSN.
+    """
+    name = "_update_advanced_peer_ack_point"
+    decide = getattr(RTCSctpTransport, name)
+    if getattr(decide, "limited", False):
+        return
+
+    def limited(transport: Any) -> None:
+        decide(transport)
+        chunk = transport._forward_tsn_chunk
+        if chunk is None:
+            return
+        known, at_s = vars(transport).get("_forwarded", (None, 0.0))
+        now_s = time.monotonic()
+        if now_s - at_s < (FORWARD_S if known == chunk.cumulative_tsn else FRESH_FORWARD_S):
+            transport._forward_tsn_chunk = None
+            return
+        vars(transport)["_forwarded"] = chunk.cumulative_tsn, now_s
+
+    receive = RTCSctpTransport._receive_forward_tsn_chunk
+
+    async def receive_news(transport: Any, chunk: ForwardTsnChunk) -> None:
+        """The peer repeats itself with each of our acknowledgements until one gets through."""
+        is_news = uint32_gt(chunk.cumulative_tsn, transport._last_received_tsn)
+        now_s = time.monotonic()
+        if not is_news and now_s - vars(transport).get("_answered_s", 0.0) < FORWARD_S:
+            return
+        vars(transport)["_answered_s"] = now_s
+        await receive(transport, chunk)
+
+    setattr(limited, "limited", True)  # noqa: B010 - a mark on a function
+    setattr(RTCSctpTransport, name, limited)
+    setattr(RTCSctpTransport, "_receive_forward_tsn_chunk", receive_news)  # noqa: B010
 
 
 def _window(transport: Any) -> int:

@@ -59,6 +59,7 @@ class MediaPath:
         compat.check()
         compat.limit_chunks()
         compat.free_window()
+        compat.limit_forwards()
         liveness.note_arrivals()
         servers = [
             RTCIceServer(
