@@ -5,10 +5,12 @@ It does not offer loopback addresses, so the server is at another one of this ma
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import AsyncIterator
 
 import pytest
+from av.video.frame import VideoFrame
 
 from auralink.engine.room.data_packet import DataPacket
 from auralink.engine.room.errors import AccessRefused, Duplicate
@@ -135,40 +137,75 @@ async def test_two_of_one_identity_do_not_fight(far_server: Server, room: str) -
         assert second.joins == 1
 
 
-async def test_a_codec_that_is_not_ours_is_refused_and_other_tracks_go_on(
-    far_server: Server, room: str
-) -> None:
+@contextlib.asynccontextmanager
+async def stranger(
+    server: Server, room: str, size: tuple[int, int], *, codec: str, layers: bool, fps: float
+) -> AsyncIterator[None]:
+    """A participant that is all SDK and publishes as applications do, with the SDK's encoder."""
     sender = rtc.Room()
-    await sender.connect(far_server.url, token("vp9", room), rtc.RoomOptions())
-    source = rtc.VideoSource(*SIZE)
-    local = rtc.LocalVideoTrack.create_video_track("vp9-cam", source)
-    options = rtc.TrackPublishOptions(video_codec=rtc.VideoCodec.VP9, simulcast=False)
+    await sender.connect(server.url, token("stranger", room), rtc.RoomOptions())
+    source = rtc.VideoSource(*size)
+    local = rtc.LocalVideoTrack.create_video_track("stranger-cam", source)
+    options = rtc.TrackPublishOptions(video_codec=getattr(rtc.VideoCodec, codec), simulcast=layers)
     await sender.local_participant.publish_track(local, options)
-    blank = bytearray(SIZE[0] * SIZE[1] * 3 // 2)
+    pictures = [
+        frame.y.tobytes() + frame.u.tobytes() + frame.v.tobytes()
+        for frame in (moving(index, size) for index in range(10))
+    ]
 
     async def show() -> None:
-        while True:
-            source.capture_frame(rtc.VideoFrame(*SIZE, rtc.VideoBufferType.I420, blank))
-            await asyncio.sleep(0.05)
+        for data in itertools.cycle(pictures):
+            source.capture_frame(rtc.VideoFrame(*size, rtc.VideoBufferType.I420, data))
+            await asyncio.sleep(1 / fps)
 
     showing = asyncio.create_task(show())
     try:
-        async with (
-            member(far_server, room, "ours") as (ours, seen),
-            member(far_server, room, "vp8") as (other, _),
-            camera(other, lambda index: moving(index % 60, SIZE)),
-        ):
-            await until(lambda: seen.track("vp9-cam") and seen.track("cam"), "both tracks")
-            video = VideoIn(time.monotonic)
-            ours.subscribe_video(seen.track("cam"), video.push)
-            ours.subscribe_video(seen.track("vp9-cam"), lambda frame, at: None)
-            refused = TrackRefused(seen.track("vp9-cam"), "codec_unsupported")
-            await until(lambda: refused in seen.changes, "the refusal")
-            async with asyncio.timeout(20):
-                for _ in range(10):
-                    await video.take()
-            assert not seen.losses
+        yield
     finally:
         showing.cancel()
         await asyncio.gather(showing, return_exceptions=True)
         await sender.disconnect()
+
+
+async def test_a_codec_that_is_not_ours_is_refused_and_other_tracks_go_on(
+    far_server: Server, room: str
+) -> None:
+    async with (
+        stranger(far_server, room, SIZE, codec="VP9", layers=False, fps=20),
+        member(far_server, room, "ours") as (ours, seen),
+        member(far_server, room, "vp8") as (other, _),
+        camera(other, lambda index: moving(index % 60, SIZE)),
+    ):
+        await until(lambda: seen.track("stranger-cam") and seen.track("cam"), "both tracks")
+        video = VideoIn(time.monotonic)
+        ours.subscribe_video(seen.track("cam"), video.push)
+        ours.subscribe_video(seen.track("stranger-cam"), lambda frame, at: None)
+        refused = TrackRefused(seen.track("stranger-cam"), "codec_unsupported")
+        await until(lambda: refused in seen.changes, "the refusal")
+        async with asyncio.timeout(20):
+            for _ in range(10):
+                await video.take()
+        assert not seen.losses
+
+
+async def test_the_simulcast_layer_next_to_the_wish_comes_and_changes_in_mid_stream(
+    far_server: Server, room: str
+) -> None:
+    async with (
+        stranger(far_server, room, (1280, 720), codec="VP8", layers=True, fps=8),
+        member(far_server, room, "ours") as (ours, seen),
+    ):
+        await until(lambda: seen.track("stranger-cam"), "the track")
+        sid, sizes, times = seen.track("stranger-cam"), [(0, 0)], [-1]
+
+        def keep(frame: VideoFrame, at: int | None) -> None:
+            assert frame.pts is not None
+            sizes.append((frame.width, frame.height))
+            times.append(frame.pts)
+
+        ours.subscribe_video(sid, keep)
+        for size in ((320, 180), (640, 360)):
+            ours.wish_size(sid, size, 30)
+            # The SDK starts its larger layers as its estimate of the network grows.
+            await until(lambda s=size: sizes[-1] == s, f"{size}", 60)
+        assert times == sorted(set(times))
