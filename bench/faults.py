@@ -97,9 +97,13 @@ def run(options: Options, progress: Progress = lambda text: None) -> Result:
     here = machine.describe()
     result = Result(command=options.command, machine=here, found=_others(options, chosen))
     for fault in chosen:
-        found = examine(
-            fault, options.trials or fault.trials, options.seed, progress, commit=here["commit"]
-        )
+        trials = options.trials or fault.trials
+        try:
+            found = examine(fault, trials, options.seed, progress, commit=here["commit"])
+        except InputError as missing:  # a server that this machine does not have
+            left = NotRun(number=fault.number, name=fault.name, why=str(missing))
+            result = dataclasses.replace(result, not_run=(*result.not_run, left))
+            continue
         result = dataclasses.replace(result, found=_in_order((*result.found, found)))
         if options.out:
             save(result, options.out)

@@ -2,7 +2,18 @@
 
 from typing import Any, Final
 
-from auralink.bench.fault import drift, flow, model_files, model_swaps, outputs, rpc, workers
+from auralink.bench.fault import (
+    database,
+    drift,
+    flow,
+    model_files,
+    model_swaps,
+    outputs,
+    redis,
+    rpc,
+    scrape,
+    workers,
+)
 from auralink.bench.fault.values import Fault, NotRun
 
 FAULTS: Final[tuple[Fault[Any], ...]] = tuple(
@@ -15,6 +26,9 @@ FAULTS: Final[tuple[Fault[Any], ...]] = tuple(
             *outputs.FAULTS,
             *flow.FAULTS,
             *rpc.FAULTS,
+            *redis.FAULTS,
+            *database.FAULTS,
+            *scrape.FAULTS,
         ),
         key=lambda fault: int(fault.number.removeprefix("F")),
     )

@@ -209,7 +209,10 @@ def _missing(package: str) -> InputError:
 
 
 def _ends_with_us() -> list[str]:
-    """A run that is killed leaves no server behind, where util-linux is there to see to it."""
+    """A run that is killed leaves no server behind, where util-linux is there to see to it.
+
+    The kernel takes the *thread* that started a server for its parent.
+    """
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
 
