@@ -17,7 +17,7 @@ PASS_ON: Final[dict[str, Any]] = {
     "allow_extra_args": True,
     "ignore_unknown_options": True,
 }
-MEASUREMENTS: Final = ("rd", "speed", "rate", "loss", "load", "rpc", "faults")
+MEASUREMENTS: Final = ("rd", "speed", "rate", "loss", "load", "rpc", "faults", "relay", "soak")
 
 
 def bench(
@@ -25,7 +25,7 @@ def bench(
     what: Annotated[str | None, typer.Argument(metavar="|".join(MEASUREMENTS))] = None,
     help: Annotated[bool, typer.Option("--help", "-h", help="Of the measurement.")] = False,  # noqa: A002
 ) -> int:
-    """Measure: quality, speed, rates, loss, load, rpc, faults.  Options: [bold]bench rd -h[/]."""
+    """Measure: quality, speed, rates, loss, load, faults, relays.  Options: [bold]bench rd -h[/]."""
     if what is None:
         out().print(context.get_help())
         return 0 if help else 2

@@ -19,7 +19,7 @@ from auralink.codecs.frame import Frame
 from auralink.codecs.video.options import EncoderOptions
 from auralink.codecs.video.profiles import DEFAULT_PROFILE, open_decoder
 from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
-from auralink.engine.cli import values
+from auralink.engine.cli import demo_rooms, values
 from auralink.engine.cli.codec import encoder_for
 from auralink.engine.cli.networks import open_networks, open_neural
 from auralink.engine.cli.terminal import (
@@ -31,7 +31,7 @@ from auralink.engine.cli.terminal import (
     print_json,
     progress,
 )
-from auralink.engine.demo import anchor
+from auralink.engine.demo import anchor, rooms_document
 from auralink.engine.demo.document import document
 from auralink.engine.demo.live import LiveCall, Log, Snapshot
 from auralink.engine.demo.results import Results, conclude
@@ -66,6 +66,9 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of loss and jitter.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("out/demo"),
     curve: Annotated[bool, typer.Option(help="Measure the rate-quality curve too.")] = True,
+    livekit: Annotated[
+        bool, typer.Option("--livekit", help="Through real rooms; needs a livekit-server.")
+    ] = False,
     open: Annotated[bool, typer.Option(help="Open the report in a browser.")] = True,  # noqa: A002
     json: Json = False,
 ) -> None:
@@ -82,6 +85,9 @@ def demo(
         seed=seed,
     )
     source, fps = _read(settings)
+    if livekit:
+        _rooms(settings, source, fps, out, quiet=json, opens=open)
+        return
     results = _run(settings, source, fps, curve=curve, quiet=json)
     page = render(document(results, command=_command()))
     path = _write(out, page)
@@ -91,6 +97,29 @@ def demo(
     print_facts(_facts(results, path))
     if open:
         _show(path)
+
+
+def _rooms(
+    settings: DemoSettings,
+    source: Sequence[Frame],
+    fps: float,
+    out: Path,
+    *,
+    quiet: bool,
+    opens: bool,
+) -> None:
+    results = demo_rooms.call(settings, source, fps, clip=_name(settings), quiet=quiet)
+    path = _write(out, render(rooms_document.document(results, command=_command())))
+    if quiet:
+        print_json(results.as_json() | {"report": str(path)})
+        return
+    print_facts([*demo_rooms.facts(results), ("report", str(path))])
+    if opens:
+        _show(path)
+
+
+def _name(settings: DemoSettings) -> str:
+    return Path(settings.clip).name if settings.clip else f"signer.mp4 ({SAMPLE_CREDIT})"
 
 
 def _read(settings: DemoSettings) -> tuple[list[Frame], float]:
@@ -135,7 +164,7 @@ def _run(
                 bar.advance(f"{point.codec} {kilobits(point.bitrate_bps)}")
     return conclude(
         settings,
-        clip=Path(settings.clip).name if settings.clip else f"signer.mp4 ({SAMPLE_CREDIT})",
+        clip=_name(settings),
         source=source,
         fps=fps,
         log=log,

@@ -54,6 +54,13 @@ class Person:
         with self._changed:
             return key in self._facts
 
+    def ask(self, order: str, key: str) -> Any:
+        """Give an order that it answers with that fact."""
+        with self._changed:
+            self._facts.pop(key, None)
+        self.order(order)
+        return self.fact(key)
+
     def order(self, text: str) -> None:
         assert self.process.stdin is not None
         self.process.stdin.write(text.encode() + b"\n")

@@ -29,6 +29,12 @@ class Script:
         return width * height * 3 // 2
 
 
+def fits(size: tuple[int, int]) -> bool:
+    """Whether pictures of a size can carry their numbers."""
+    width, height = size
+    return not (width % 2 or height % 2) and width >= 16 * marks.BITS and height >= 2 * marks.ROWS
+
+
 def write_script(path: Path, frames: Sequence[Frame], fps: float) -> Script:
     """
     Args:
@@ -38,7 +44,7 @@ def write_script(path: Path, frames: Sequence[Frame], fps: float) -> Script:
         InputError: too small for the marks, or odd.
     """
     width, height = frames[0].size
-    if width % 2 or height % 2 or width < 16 * marks.BITS or height < 2 * marks.ROWS:
+    if not fits((width, height)):
         raise InputError(f"{width}x{height} pictures cannot carry their numbers: 208x64 can")
     with path.open("wb") as file:
         for frame in frames:

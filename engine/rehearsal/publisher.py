@@ -5,7 +5,7 @@
     python -m auralink.engine.rehearsal.publisher SCRIPT WIDTH HEIGHT FPS BITRATE LOG
 
 Writes ``number microseconds`` for every picture at the moment it is handed to the SDK.
-Orders: ``mute``, ``unmute``, ``republish``.
+Orders: ``mute``, ``unmute``, ``republish``, and ``stats``: packets and bytes sent so far.
 """
 
 import asyncio
@@ -15,8 +15,9 @@ from typing import final
 
 from livekit import rtc
 
+from auralink.engine.rehearsal.lines import now_us, orders, tell
 from auralink.engine.rehearsal.pictures import TRACK, Player, Script
-from auralink.engine.rehearsal.sdk import in_room, now_us, orders, tell
+from auralink.engine.rehearsal.sdk import in_room
 
 
 @final
@@ -49,6 +50,16 @@ class Camera:
         if self._track is not None:
             (self._track.mute if muted else self._track.unmute)()
 
+    async def stats(self) -> dict[str, int]:
+        """Of the track since it was published: packets, and bytes with their RTP headers."""
+        packets = size = 0
+        for entry in [] if self._track is None else await self._track.get_stats():
+            if entry.HasField("outbound_rtp"):
+                sent, outbound = entry.outbound_rtp.sent, entry.outbound_rtp.outbound
+                packets += sent.packets_sent
+                size += sent.bytes_sent + outbound.header_bytes_sent
+        return {"packets": packets, "bytes": size}
+
     async def run(self) -> None:
         started_us, number = now_us(), 0
         width, height = self._script.size
@@ -72,7 +83,9 @@ async def main(arguments: list[str]) -> list[tuple[int, int]]:
         playing = asyncio.create_task(camera.run())
         tell(published_us=now_us())
         async for order in orders():
-            if order == "republish":
+            if order == "stats":
+                tell(stats=await camera.stats())
+            elif order == "republish":
                 await camera.republish(room)
             else:
                 camera.mute(order == "mute")

@@ -1,16 +1,21 @@
 """Who is where: two sites with a server each, and the processes that act there."""
 
 import itertools
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, final
+from typing import Final, Protocol, final
 
+import psutil
+
+from auralink.codecs.errors import UnsupportedError
 from auralink.engine.rehearsal.people import Person
 from auralink.engine.rehearsal.pictures import TRACK, Script
 from auralink.engine.rehearsal.server import KEY, SECRET, LocalServer
+from auralink.engine.rehearsal.shaped_relay import Order, write_order
 from auralink.engine.shaping.thin_link import ADDRESS, Side, ThinLink, thin_link
 
 NEAR_ROOM: Final = "near-room"
@@ -19,20 +24,42 @@ RESTORED_TRACK: Final = f"aic/publisher/{TRACK}"
 VP8_BPS: Final = 450_000  # LiveKit's own preset for 360 lines
 
 
+class Sites(Protocol):
+    """Where processes run."""
+
+    def inside(self, side: Side, command: Sequence[str]) -> list[str]: ...
+
+
+@final
+class OneSite:
+    """Everybody on this machine's own network."""
+
+    def inside(self, side: Side, command: Sequence[str]) -> list[str]:
+        return list(command)
+
+
 @final
 @dataclass(slots=True)
 class Stage:
     """
     Attributes:
+        thin: None where nothing but a relay's own packets can be shaped.
         folder: for everything that the processes write.
     """
 
-    link: ThinLink
+    sites: Sites
+    thin: ThinLink | None
     near: LocalServer
     far: LocalServer
     script: Script
     folder: Path
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    @property
+    def link(self) -> ThinLink:
+        """Of a stage with two sites."""
+        assert self.thin is not None
+        return self.thin
 
     def publisher(
         self, server: LocalServer, room: str, *, bitrate_bps: int = VP8_BPS
@@ -76,14 +103,19 @@ class Stage:
             **{f"{prefix}_API_KEY": KEY for prefix in ("LIVEKIT", "LIVEKIT_TO")},
             **{f"{prefix}_API_SECRET": SECRET for prefix in ("LIVEKIT", "LIVEKIT_TO")},
         }
-        return Person(f"relay {role}", self.link.inside(side, words), environment)
+        return Person(f"relay {role}", self.sites.inside(side, words), environment)
+
+    def shaped_relay(self, order: Order) -> Person:
+        """Both halves at once, with an emulated link between them."""
+        words = [sys.executable, "-m", "auralink.engine.rehearsal.shaped_relay", write_order(order)]
+        return Person("relay", words, {})
 
     def _sdk(
         self, name: str, side: Side, server: LocalServer, room: str, words: Sequence[str]
     ) -> Person:
         token = server.token(room, name)
         environment = {"LIVEKIT_URL": server.url, "LIVEKIT_TOKEN": token}
-        command = self.link.inside(side, [sys.executable, "-m", *words])
+        command = self.sites.inside(side, [sys.executable, "-m", *words])
         return Person(name, command, environment)
 
     def _file(self, name: str) -> Path:
@@ -109,7 +141,43 @@ def stage(script: Script, folder: Path, *, seed: int = 1) -> Iterator[Stage]:
         try:
             for server in servers.values():
                 server.start()
-            yield Stage(link, servers["near"], servers["far"], script, folder)
+            yield Stage(link, link, servers["near"], servers["far"], script, folder)
         finally:
             for server in servers.values():
                 server.stop()
+
+
+@contextmanager
+def plain_stage(script: Script, folder: Path) -> Iterator[Stage]:
+    """One server on this machine's own network, and no shaping: what needs no root.
+
+    Raises:
+        UnsupportedError: no network but loopback, or no livekit-server.
+    """
+    server = LocalServer(address=own_address(), folder=folder / "server", port=free_port())
+    try:
+        server.start()
+        yield Stage(OneSite(), None, server, server, script, folder)
+    finally:
+        server.stop()
+
+
+def own_address() -> str:
+    """An IPv4 address of this machine by which the official SDK reaches a server on it.
+
+    Raises:
+        UnsupportedError: only loopback, which the SDK does not use.
+    """
+    for name, addresses in psutil.net_if_addrs().items():
+        for one in addresses:
+            if one.family == socket.AF_INET and name != "lo" and not one.address.startswith("127."):
+                return str(one.address)
+    error = UnsupportedError("no network but loopback, where the official SDK does not connect")
+    error.add_note("as root a network is made for the purpose")
+    raise error
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("", 0))
+        return int(one.getsockname()[1])

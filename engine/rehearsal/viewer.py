@@ -20,7 +20,8 @@ import numpy as np
 from livekit import rtc
 
 from auralink.engine.rehearsal import marks
-from auralink.engine.rehearsal.sdk import in_room, now_us, orders, tell
+from auralink.engine.rehearsal.lines import now_us, orders, tell
+from auralink.engine.rehearsal.sdk import in_room
 
 _MOST_BYTES: Final = 2_000_000_000
 

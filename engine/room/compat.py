@@ -17,8 +17,8 @@ transceivers, then channels* with channels first and one bundle it stops the sha
 `free_window`               SCTP halves its window at every loss and stands still for a second when
                             the last packet of a burst is lost: at 10 % loss pictures come 0.9 s
                             late, several times a minute, and our own rate control is misled
-`limit_forwards`            after a loss every acknowledgement is answered by a FORWARD TSN, that one
-                            by an acknowledgement: 120 kbit/s of both at 2 % loss
+`limit_forwards`            after a loss each acknowledgement brings a FORWARD TSN, and that brings
+                            another: 120 kbit/s of both at 2 % loss
 `use_addresses`             loopback is never offered, and on a machine with many addresses each
                             costs connecting a little time
 `PublisherClock`            sound passes a jitter buffer, pictures do not: by their arrival they are

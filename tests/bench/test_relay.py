@@ -1,0 +1,126 @@
+"""Figures of the relay's measurements: tables, the file, merging, the soak's slope."""
+
+from pathlib import Path
+
+import pytest
+
+from auralink.bench import relay, soak
+from auralink.bench.relay_calls import Condition, Seen
+from auralink.bench.relay_moments import Added, Moments, later_ms
+from auralink.codecs.errors import InputError
+from auralink.engine.rehearsal.seen import Shown, Smoothness, Spread
+
+
+def seen(subject: str, loss: float, ssim: float = 0.9) -> Seen:
+    return Seen(
+        subject=subject,  # type: ignore[arg-type]
+        condition=Condition(rtt_ms=100, loss=loss),
+        smooth=Smoothness(
+            fps=29.5,
+            latency_ms=Spread(p50=120.25, p95=180.5),
+            freezes=1,
+            longest_ms=250.0,
+            frozen=0.025,
+        ),
+        ssim=ssim,
+        ssim_p5=0.85,
+        psnr_db=33.5,
+        kbps=240.0,
+        kbps_back=30.0,
+        lost=loss,
+        dropped=0.0,
+        sizes=("640x360",),
+        cpu={"relay send": 0.25},
+    )
+
+
+def result(*cells: Seen) -> relay.Result:
+    return relay.Result(
+        command="python -m auralink.bench.relay",
+        machine={"cpu": "x"},
+        settings={"clip": "c"},
+        added=Added(
+            added_ms=Spread(p50=50.0, p95=58.0),
+            direct_ms=Spread(p50=20.0, p95=24.0),
+            pictures=240,
+            fps=30.0,
+            kbps=300.0,
+            cpu={"relay send": 0.25},
+        ),
+        moments=Moments(rtt_ms=100, join_s=(0.2, 0.4, 0.3), restart_s=2.0),
+        seen=cells,
+    )
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    saved = result(seen("vp8", 0.1), seen("relay", 0.1))
+
+    relay.save(saved, tmp_path / "r.json")
+
+    loaded = relay.load(tmp_path / "r.json")
+    assert loaded.seen == tuple(relay.ordered(saved))
+    assert (loaded.added, loaded.moments) == (saved.added, saved.moments)
+
+
+def test_tables_have_a_row_for_each_call_and_moment() -> None:
+    saved = result(seen("vp8", 0.1), seen("relay", 0.1), seen("relay", 0.0))
+
+    rows = relay.loss_table(saved).splitlines()
+    moments = relay.moments_table(saved)
+
+    assert len(rows) == 2 + 3
+    assert rows[2].startswith(
+        "| 100 ms, 0% | relay | 240 | 0.900 / 0.850 | 33.5 | 29.5 | 1 | 250 |"
+    )
+    assert "| picture after a join, median / worst | 0.30 / 0.40 s |" in moments
+    assert "| latency added, p50 / p95 | 50 / 58 ms |" in moments
+
+
+def test_nothing_measured_yet_is_an_empty_result(tmp_path: Path) -> None:
+    assert relay.load(tmp_path / "none.json").seen == ()
+    assert len(relay.loss_table(relay.load(None)).splitlines()) == 2
+
+
+def test_only_pictures_that_both_got_are_compared() -> None:
+    original = [Shown(n, n * 1_000, (640, 360), -1) for n in range(10)]
+    restored = [Shown(n, n * 1_000 + 50_000, (640, 360), -1) for n in (2, 4, 12)]
+
+    assert later_ms(restored, original) == [50.0, 50.0]
+
+
+def test_options_name_losses_and_parts() -> None:
+    options = relay.parse(["--loss", "10%x3", "--loss", "2%", "--rtt", "50", "--rate", "150k"])
+
+    assert options.losses == ((0.1, 3.0), (0.02, None))
+    assert [one.label for one in options.conditions] == ["50 ms, 10% in bursts of 3", "50 ms, 2%"]
+    assert options.rate_bps == 150_000
+    with pytest.raises(InputError, match="no part"):
+        relay._steps(relay.parse(["--parts", "everything"]))
+
+
+def test_a_relay_that_grows_has_a_slope_and_one_that_does_not_has_none() -> None:
+    def samples(per_minute: float) -> tuple[soak.Sample, ...]:
+        return tuple(
+            soak.Sample(
+                at_s=at, rss_mb=300 + at / 60 * per_minute, descriptors=40, threads=9, tasks=50
+            )
+            for at in range(0, 600, 5)
+        )
+
+    grows, stays = (
+        soak.conclude(samples(rate), minutes=10, asked=10, viewers=(3, 3), republished=3)
+        for rate in (4.0, 0.0)
+    )
+
+    assert grows.rss_mb_per_min == pytest.approx(4.0)
+    assert stays.rss_mb_per_min == pytest.approx(0.0)
+    assert stays.tasks == (50, 50)
+
+
+def test_a_soak_is_saved_and_loaded(tmp_path: Path) -> None:
+    sample = soak.Sample(at_s=5.0, rss_mb=300.0, descriptors=40, threads=9, tasks=50)
+    made = soak.conclude((sample,), minutes=1, asked=1, viewers=(1, 1), republished=1)
+
+    soak.save(made, tmp_path / "s.json")
+
+    assert soak.load(tmp_path / "s.json") == made
