@@ -25,7 +25,7 @@ def bench(
     what: Annotated[str | None, typer.Argument(metavar="|".join(MEASUREMENTS))] = None,
     help: Annotated[bool, typer.Option("--help", "-h", help="Of the measurement.")] = False,  # noqa: A002
 ) -> int:
-    """Measure: quality, speed, rates, loss, load, faults, relays.  Options: [bold]bench rd -h[/]."""
+    """Measure: quality, speed, rates, loss, load, faults, relays: [bold]bench rd -h[/]."""
     if what is None:
         out().print(context.get_help())
         return 0 if help else 2
