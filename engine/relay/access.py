@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from livekit import api
+from livekit.api import AccessToken, VideoGrants
 
 from auralink.codecs.errors import InputError
 from auralink.engine.room.endpoints import check_server
@@ -42,12 +42,12 @@ class Access:
             error = InputError(f"no way into room {room!r}: neither a token nor key and secret")
             error.add_note("set LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or LIVEKIT_TOKEN")
             raise error
-        grants = api.VideoGrants(
+        grants = VideoGrants(
             room_join=True, room=room, can_publish=publishes, can_subscribe=True
         )
         grants.can_publish_data = True
         signed = (
-            api.AccessToken(self.key, self.secret)
+            AccessToken(self.key, self.secret)
             .with_identity(identity)
             .with_kind("agent")
             .with_grants(grants)
@@ -66,8 +66,8 @@ class Access:
             error.add_note("set LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
             raise error
         signed = (
-            api.AccessToken(self.key, self.secret)
-            .with_grants(api.VideoGrants(agent=True))
+            AccessToken(self.key, self.secret)
+            .with_grants(VideoGrants(agent=True))
             .with_ttl(_LIFETIME)
         )
         return str(signed.to_jwt())
