@@ -18,6 +18,7 @@ import dataclasses
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +40,7 @@ DEFAULT_CLIP: Final = "foreman_352x288"
 SIZE: Final = (640, 360)
 FPS: Final = 30.0
 PARTS: Final = ("added", "moments", "loss")
-RTTS_MS: Final = (50.0, 100.0, 200.0)
+RTTS_MS: Final = (100.0, 200.0, 50.0)
 LOSSES: Final[tuple[tuple[float, float | None], ...]] = (
     (0.0, None),
     *((loss, None) for loss in (0.02, 0.05, 0.1, 0.2)),
@@ -54,18 +55,21 @@ class Options:
     clip: str = DEFAULT_CLIP
     parts: tuple[str, ...] = PARTS
     rate_bps: int = 300_000
-    seconds: float = 8.0
+    seconds: float = 6.0
     rtts_ms: tuple[float, ...] = RTTS_MS
     losses: tuple[tuple[float, float | None], ...] = LOSSES
     seed: int = 1
+    fill: bool = False
+    minutes: float | None = None
     out: Path | None = None
 
     @property
     def conditions(self) -> list[Condition]:
+        """The telling ones first, in case the time is short."""
         return [
             Condition(rtt_ms=rtt_ms, loss=loss, burst=burst)
+            for loss, burst in sorted(self.losses, key=lambda one: abs(one[0] - 0.1))
             for rtt_ms in self.rtts_ms
-            for loss, burst in self.losses
         ]
 
     @property
@@ -97,6 +101,7 @@ def run(options: Options, progress: Progress = lambda text: None) -> Result:
         InputError: no such clip or part.
         UnsupportedError: no root, or no livekit-server.
     """
+    started = time.monotonic()
     result = dataclasses.replace(
         load(options.out), command=options.command, machine=machine.describe()
     )
@@ -104,7 +109,10 @@ def run(options: Options, progress: Progress = lambda text: None) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         script = script_of(options, Path(folder))
         with stage(script, Path(folder), seed=options.seed) as on_stage:
-            for step in _steps(options):
+            for step in _steps(options, result):
+                if options.minutes and time.monotonic() - started > options.minutes * 60:
+                    progress("no time for the rest: --fill measures it later")
+                    break
                 result = step(on_stage, result, progress)
                 if options.out:
                     save(result, options.out)
@@ -135,7 +143,7 @@ def _widescreen(frame: Frame) -> Frame:
 Step = Callable[[Stage, Result, Progress], Result]
 
 
-def _steps(options: Options) -> list[Step]:
+def _steps(options: Options, known: Result) -> list[Step]:
     steps: list[Step] = []
     for part in options.parts:
         if part not in PARTS:
@@ -145,7 +153,13 @@ def _steps(options: Options) -> list[Step]:
     if "moments" in options.parts:
         steps.append(_moments(options))
     if "loss" in options.parts:
-        steps += [_cell(options, one, name) for one in options.conditions for name in SUBJECTS]
+        there = {(one.condition, one.subject) for one in known.seen} if options.fill else set()
+        steps += [
+            _cell(options, one, name)
+            for one in options.conditions
+            for name in SUBJECTS
+            if (one, name) not in there
+        ]
     return steps
 
 
@@ -312,10 +326,12 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--clip", default=DEFAULT_CLIP, help="the first whose name has this")
     parser.add_argument("--parts", default=",".join(PARTS), help="comma-separated")
     parser.add_argument("--rate", default="300k", help="of the link: 300k")
-    parser.add_argument("--seconds", type=float, default=8.0, help="measured per call")
+    parser.add_argument("--seconds", type=float, default=6.0, help="measured per call")
     parser.add_argument("--rtt", type=float, action="append", default=[], help="ms; repeatable")
     parser.add_argument("--loss", action="append", default=[], help="10%% or 10%%x3; repeatable")
     parser.add_argument("--quick", action="store_true", help="0 and 10 %% at 100 ms, 5 s each")
+    parser.add_argument("--fill", action="store_true", help="only calls that OUT has not yet")
+    parser.add_argument("--minutes", type=float, help="begin nothing after so long")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT)
     given = parser.parse_args(arguments)
@@ -328,6 +344,8 @@ def parse(arguments: Sequence[str]) -> Options:
         rtts_ms=tuple(given.rtt) or ((100.0,) if given.quick else RTTS_MS),
         losses=tuple(map(_loss, given.loss)) or (QUICK if given.quick else LOSSES),
         seed=given.seed,
+        fill=given.fill,
+        minutes=given.minutes,
         out=given.out,
     )
 

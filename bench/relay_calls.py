@@ -38,7 +38,7 @@ from auralink.engine.shaping.wire import Shape
 
 Subject: TypeAlias = Literal["relay", "vp8"]
 SUBJECTS: Final[tuple[Subject, ...]] = ("relay", "vp8")
-SETTLE_S: Final = 4.0  # from the first picture on: estimates find the link, jitter buffers settle
+SETTLE_S: Final = 3.0  # from the first picture on: estimates find the link, jitter buffers settle
 QUEUE_MS: Final = 300.0  # in front of the link, as home routers have at least
 
 

@@ -93,9 +93,11 @@ def test_options_name_losses_and_parts() -> None:
 
     assert options.losses == ((0.1, 3.0), (0.02, None))
     assert [one.label for one in options.conditions] == ["50 ms, 10% in bursts of 3", "50 ms, 2%"]
+    left = relay.parse(["--parts", "loss", "--fill", "--rtt", "100", "--loss", "10%"])
+    assert len(relay._steps(left, result(seen("relay", 0.1)))) == 1
     assert options.rate_bps == 150_000
     with pytest.raises(InputError, match="no part"):
-        relay._steps(relay.parse(["--parts", "everything"]))
+        relay._steps(relay.parse(["--parts", "everything"]), relay.Result(command="", machine={}))
 
 
 def test_a_relay_that_grows_has_a_slope_and_one_that_does_not_has_none() -> None:
