@@ -1,8 +1,10 @@
 """What becomes of tracks on a real server (docs/rooms.md, scenarios 10, 11, 15, 17, 19)."""
 
 import asyncio
+import gc
 import time
 
+import psutil
 from livekit import api
 from livekit.protocol import models
 
@@ -133,6 +135,25 @@ async def test_a_track_taken_before_media_connects_starts(livekit: Server, room:
         finally:
             eager.room.leave()
             await task
+
+
+async def test_joins_and_leaves_keep_no_task_and_no_file_open(livekit: Server, room: str) -> None:
+    process = psutil.Process()
+    counts = []
+    async with member(livekit, room, "a") as (a, _), camera(a, picture, fps=10):
+        for _ in range(5):
+            async with member(livekit, room, "b") as (b, seen):
+                await until(lambda: seen.track("cam"))
+                video = VideoIn(time.monotonic)
+                b.subscribe_video(seen.track("cam"), video.push)
+                data = b.publish_data("aic.v.1")
+                async with asyncio.timeout(20):
+                    await video.take()
+                await until(lambda: data.send(b"x", 0), "a packet")
+            gc.collect()
+            counts.append((len(asyncio.all_tasks()), process.num_fds()))
+
+    assert counts[-1] == counts[1]  # the first time opens what stays
 
 
 async def test_a_right_that_was_taken_away_and_given_back_publishes_again(
