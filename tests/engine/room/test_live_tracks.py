@@ -149,7 +149,7 @@ async def test_joins_and_leaves_keep_no_task_and_no_file_open(livekit: Server, r
                 data = b.publish_data("aic.v.1")
                 async with asyncio.timeout(20):
                     await video.take()
-                await until(lambda: data.send(b"x", 0), "a packet")
+                await until(lambda d=data: d.send(b"x", 0), "a packet")
             gc.collect()
             counts.append((len(asyncio.all_tasks()), process.num_fds()))
 
