@@ -91,6 +91,8 @@ class JobKeeper:
                 await self.round()
             except StoreAway as error:
                 log.debug("leases: %s", error)  # jobs go on; who watches Redis tells of it
+            except Exception:  # one bad round must not leave all leases to run out
+                log.exception("leases")
             await self._sleep(ROUND_S * (0.9 + 0.2 * self._random()))
 
     async def round(self) -> None:

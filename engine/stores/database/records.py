@@ -118,10 +118,14 @@ class DatabaseRecords(DatabaseReads):
             try:
                 await self.flush()
                 failures = 0
+                continue
             except StoreError:
-                self._waiting.set()
-                failures += 1
-                await sleep(_OUTAGE.pause_s(failures, random.random()))
+                pass  # the watched database tells of it, once
+            except Exception:  # the rows stay, and the next try may be better
+                log.exception("writing records")
+            self._waiting.set()
+            failures += 1
+            await sleep(_OUTAGE.pause_s(failures, random.random()))
 
     async def _write(self, rows: Sequence[Row]) -> None:
         try:
@@ -197,6 +201,8 @@ async def _tidy(database: Database, settings: RecordsSettings, sleep: Sleep) -> 
                 due_s = _SWEEP_S
         except StoreError as error:
             log.debug("tidying waits: %s", error)
+        except Exception:  # as above
+            log.exception("tidying records")
         await sleep(_LOST_S)
         due_s -= _LOST_S
 

@@ -166,6 +166,7 @@ class Engine:
         self.jobs: dict[str, tuple[str, int]] = {}
         self.stopped: list[tuple[str, str]] = []
         self.refuses: set[str] = set()
+        self.broken = False
         self.tried = 0
 
     def has_room(self) -> bool:
@@ -182,6 +183,8 @@ class Engine:
         self.stopped.append((job_id, reason))
 
     def running(self) -> Sequence[str]:
+        if self.broken:
+            raise RuntimeError("a bad round")
         return list(self.jobs)
 
     def sessions(self) -> Sequence[LiveSession]:
@@ -310,6 +313,29 @@ async def test_an_outage_of_redis_stops_no_job(own_redis: RedisServer) -> None:
         assert engine.stopped == []
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_round_that_fails_is_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
+    engine, turns = Engine("a"), 0
+    leases = LocalLeases("a")
+
+    async def sleep(seconds: float) -> None:
+        nonlocal turns
+        turns += 1
+        engine.broken = turns < 3
+        await asyncio.sleep(0)
+
+    keeping = JobKeeper(leases, engine, random=lambda: 0.5, sleep=sleep)
+    await keeping.submit("job", "spec")
+    engine.broken = True
+    task = asyncio.create_task(keeping.run())
+
+    await eventually(lambda: _is(turns > 5))
+
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert "a bad round" in caplog.text
+    assert keeping.held == ["job"]
 
 
 async def eventually(ask, within_s=10.0):  # type: ignore[no-untyped-def]

@@ -1,11 +1,15 @@
 """What is written is what is read, on both databases."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from auralink.engine.stores.database import statements
 from auralink.engine.stores.database.connection import Database
 from auralink.engine.stores.database.migrate import migrate
 from auralink.engine.stores.database.records import (
@@ -14,9 +18,12 @@ from auralink.engine.stores.database.records import (
     open_records,
 )
 from auralink.engine.stores.database.retention import Retention
-from auralink.engine.stores.records import UserConfig
+from auralink.engine.stores.records import Row, UserConfig
 
 from .rows import NOON, after, alert, interval, session, window
+
+# The rows of these tests are old; that is not what they are about.
+FOREVER = Retention(metrics_days=100_000, sessions_days=100_000, alerts_days=100_000)
 
 
 @pytest.fixture
@@ -24,9 +31,7 @@ async def records(database_url: str) -> AsyncIterator[DatabaseRecords]:
     database = Database(database_url)
     await migrate(database)
     await database.close()
-    # The rows of these tests are old; that is not what they are about.
-    keep = Retention(metrics_days=100_000, sessions_days=100_000, alerts_days=100_000)
-    settings = RecordsSettings(url=database_url, required=True, lost_after_s=1e9, keep=keep)
+    settings = RecordsSettings(url=database_url, required=True, lost_after_s=1e9, keep=FOREVER)
     async with open_records(settings) as records:
         yield records
 
@@ -259,3 +264,31 @@ async def test_a_row_that_the_database_refuses_does_not_hold_up_the_others(
     status = records.status()
     assert (status.written, status.dropped, status.buffered) == (21, 1, 0)
     assert status.connected
+
+
+async def test_a_fault_of_our_own_does_not_end_the_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries = 0
+    write = statements.write
+
+    async def stumble(connection: AsyncConnection, rows: Sequence[Row]) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise RuntimeError("a bug")
+        await write(connection, rows)
+
+    async def short(seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.01))
+
+    monkeypatch.setattr(statements, "write", stumble)
+    settings = RecordsSettings(url=f"sqlite:///{tmp_path}/aic.db", required=True, keep=FOREVER)
+    async with open_records(settings, sleep=short) as records:
+        records.write(interval())
+        async with asyncio.timeout(10):
+            while records.status().buffered:  # noqa: ASYNC110 - a count has no event
+                await asyncio.sleep(0.01)
+
+        assert len(await records.metrics()) == 1
+    assert "a bug" in caplog.text
