@@ -29,6 +29,7 @@ from auralink.engine.link.control import (
     parse,
     write,
 )
+from auralink.engine.relay.layers import LayerChoice
 from auralink.engine.relay.options import AUDIO_PREFIX, VIDEO_PREFIX, RelayOptions
 from auralink.engine.relay.uplink_fallback import OpenFor, VideoFallback
 from auralink.engine.relay.uplink_streams import AudioUplink, UplinkStream, VideoUplink, now_us
@@ -57,6 +58,7 @@ class _Stream:
     data: PublishedData
     work: UplinkStream
     task: asyncio.Task[None]
+    layers: LayerChoice | None = None  # of video
     listener: str = ""  # whose feedback steers repair: one receiver, the first
     heard_us: int = 0
     key_us: int = 0
@@ -142,6 +144,7 @@ class Uplink:
                 self._budget.tick(now_us())
                 self._fill()
                 self._steer()
+                self._choose_layers()
         finally:
             for sid in list(self._streams):
                 self._end(sid)
@@ -202,7 +205,8 @@ class Uplink:
             )
             self._near.subscribe_audio(track.sid, work.push)
         task = spawn(work.run(), f"uplink {track.sid}", lambda error: self._end(track.sid))
-        stream = _Stream(_info(number, track), data, work, task)
+        layers = LayerChoice(self._options.size) if track.kind == "video" else None
+        stream = _Stream(_info(number, track), data, work, task, layers)
         self._streams[track.sid] = stream
         self._steer()
         self._link.send_control(TOPIC, write(stream.info))
@@ -283,6 +287,16 @@ class Uplink:
         if now_us() - stream.key_us >= _KEY_EVERY_US:
             stream.key_us = now_us()
             stream.work.want_key()
+
+    def _choose_layers(self) -> None:
+        at_us, fps = now_us(), round(self._options.fps)
+        for sid, stream in self._streams.items():
+            work, layers = stream.work, stream.layers
+            if layers is None or not isinstance(work, VideoUplink) or work.sizes is None:
+                continue
+            frame, coded = work.sizes
+            if layers.update(at_us, frame=frame, coded=coded, bitrate_bps=work.bitrate_bps):
+                self._near.wish_size(sid, layers.size, fps)
 
     def _numbered(self, number: int) -> _Stream | None:
         for stream in self._streams.values():

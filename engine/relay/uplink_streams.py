@@ -101,6 +101,7 @@ class VideoUplink:
         self._bitrate_bps = bitrate_bps
         self._sender: StreamSender | None = None
         self._key_wanted = False
+        self.sizes: tuple[tuple[int, int], tuple[int, int]] | None = None  # came in, was coded
         self._coding = False
         self._flusher: asyncio.Task[None] | None = None
         self._packets_per_s = 0.0
@@ -111,6 +112,11 @@ class VideoUplink:
     def name(self) -> str:
         """The encoder in use."""
         return "" if self._sender is None else self._sender.name
+
+    @property
+    def bitrate_bps(self) -> int:
+        """Allowed, headers of all layers included."""
+        return self._bitrate_bps
 
     @property
     def answers(self) -> dict[str, int]:
@@ -187,6 +193,8 @@ class VideoUplink:
                 await asyncio.sleep(_RETRY_S)
             return
         outcome = sent.coded.outcome
+        if outcome is Outcome.CODED:
+            self.sizes = frame.size, sent.coded.base_size
         if self.fallback is not None:
             self.fallback.coded(sent.coded, sent.encode_ms, now_us())
         self.counts.outcomes[outcome.value] = self.counts.outcomes.get(outcome.value, 0) + 1
