@@ -153,6 +153,21 @@ class RelayJob:
         ends = (end for end in (self.uplink, self.downlink) if end is not None)
         return sum(end.want_key(track) for end in ends)
 
+    def force_rung(self, name: str | None, track: str | None = None) -> int:
+        """Hold a video stream, or all of them, on a rung of their ladder, or let them find their
+        own; how many it was.
+
+        Args:
+            track: sid of an original track.
+
+        Raises:
+            KeyError: no rung has that name.
+        """
+        if self.uplink is None:
+            return 0
+        wanted = [sid for sid in self.uplink.streams if track in (None, sid)]
+        return sum(self.uplink.force_rung(sid, name) for sid in wanted)
+
     def status(self) -> dict[str, Any]:
         """Everything that is known of it, as plain values."""
         return status(self)

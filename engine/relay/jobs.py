@@ -174,6 +174,20 @@ class Jobs:
         relay = self._find(job_id).relay
         return 0 if relay is None else relay.want_key(track)
 
+    def force_rung(self, job_id: JobId, name: str | None, track: str | None = None) -> int:
+        """Hold the video of a job on a rung of the fallback ladder, or (None) let it find its own;
+        how many streams it was.
+
+        Args:
+            track: as `status` names it.
+
+        Raises:
+            JobUnknown: no such job.
+            KeyError: no rung has that name.
+        """
+        relay = self._find(job_id).relay
+        return 0 if relay is None else relay.force_rung(name, track)
+
     # -- how much there is to do -------------------------------------------------------------------
 
     @property

@@ -14,7 +14,7 @@ from auralink.engine.relay import opening
 from auralink.engine.relay.jobs import Jobs
 from auralink.engine.service.access import Access
 from auralink.engine.service.configs import Configs
-from auralink.engine.service.context import Clocks, Context, Ladders, Models, Telemetry
+from auralink.engine.service.context import Clocks, Context, Models, Telemetry
 from auralink.engine.service.ending import Ending
 from auralink.engine.service.heartbeat import Heartbeat
 from auralink.engine.service.job_board import JobBoard, open_board
@@ -41,7 +41,7 @@ class Works:
 
     Attributes:
         open_relay: puts a relay together.
-        telemetry, models, ladders: None: this engine has none, and says so.
+        telemetry, models: None: this engine has none, and says so.
         cpu: share of the processors that is busy, 0..1.
         further: phases after all others.
     """
@@ -49,7 +49,6 @@ class Works:
     open_relay: opening.OpenRelay
     telemetry: Callable[[], AbstractAsyncContextManager[Telemetry]] | None = None
     models: Callable[[], AbstractAsyncContextManager[Models]] | None = None
-    ladders: Callable[[], AbstractAsyncContextManager[Ladders]] | None = None
     cpu: Callable[[], float] = lambda: 0.0
     loop_lag: Callable[[float], None] = lambda seconds: None
     further: tuple[MakePhase, ...] = ()
@@ -81,7 +80,6 @@ def compose(
         limiter=Part[RateLimiter]("limiter"),
         jobs=Part[JobBoard]("jobs"),
         models=Part[Models]("models", needed=settings.models.required),
-        ladders=Part[Ladders]("ladders", needed=False),
         telemetry=Part[Telemetry]("telemetry", needed=False),
     )
     live.on_change(context.access.take)
@@ -97,7 +95,6 @@ def _phases(context: Context, works: Works) -> list[Phase[Any]]:
     for part, opens in (
         (context.telemetry, works.telemetry),
         (context.models, works.models),
-        (context.ladders, works.ladders),
     ):
         if opens is None:
             part.never()

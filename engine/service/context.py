@@ -71,16 +71,6 @@ class Models(Protocol):
         """
 
 
-class Ladders(Protocol):
-    """The fallback ladders of the streams of jobs."""
-
-    def rungs(self, job_id: str) -> Sequence[str]:
-        """Names, from the one that costs most."""
-
-    def force(self, job_id: str, rung: str | None) -> int:
-        """Hold all streams of a job on a rung, or (None) let them find their own; how many."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """
@@ -102,7 +92,6 @@ class Context:
     limiter: Part[RateLimiter]
     jobs: Part[JobBoard]
     models: Part[Models]
-    ladders: Part[Ladders]
     telemetry: Part[Telemetry]
 
     def parts(self) -> Sequence[PartState]:
@@ -111,7 +100,6 @@ class Context:
             self.limiter,
             self.records,
             self.models,
-            self.ladders,
             self.jobs,
         )
         return [part.state for part in every]

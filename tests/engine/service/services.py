@@ -35,6 +35,7 @@ class PretendedRelay:
     def __init__(self, settings: RelaySettings, told: Callable[[str], None]) -> None:
         self.settings = settings
         self.keys: list[str | None] = []
+        self.rungs: list[str | None] = []
         self.connected = False
         self._told = told
         self._left = asyncio.Event()
@@ -49,6 +50,10 @@ class PretendedRelay:
 
     def want_key(self, track: str | None = None) -> int:
         self.keys.append(track)
+        return 1
+
+    def force_rung(self, name: str | None, track: str | None = None) -> int:
+        self.rungs.append(name)
         return 1
 
     def status(self) -> dict[str, Any]:
@@ -74,18 +79,6 @@ class OneModel:
         return self.now
 
 
-class TwoRungs:
-    def __init__(self) -> None:
-        self.forced: dict[str, str | None] = {}
-
-    def rungs(self, job_id: str) -> list[str]:
-        return ["wished", "native"]
-
-    def force(self, job_id: str, rung: str | None) -> int:
-        self.forced[job_id] = rung
-        return 1
-
-
 class CountedRequests:
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, int]] = []
@@ -105,7 +98,6 @@ class Service:
     client: aiohttp.ClientSession
     relays: list[PretendedRelay]
     telemetry: CountedRequests
-    ladders: TwoRungs
     running: "asyncio.Task[int]"
 
     async def forget(self) -> None:
@@ -116,7 +108,6 @@ class Service:
             await board.here.wait(job.id)
         self.relays.clear()
         self.telemetry.seen.clear()
-        self.ladders.forced.clear()
 
     @property
     def url(self) -> str:
@@ -204,7 +195,7 @@ async def service_in(folder: Path, wanted: Wanted | None = None) -> AsyncIterato
     )
     live = LiveSettings(load(sources), sources)
     relays: list[PretendedRelay] = []
-    telemetry, ladders, models = CountedRequests(), TwoRungs(), OneModel()
+    telemetry, models = CountedRequests(), OneModel()
     numbers = itertools.count(1)
 
     def open_relay(settings: RelaySettings, told: Callable[[str], None]) -> PretendedRelay:
@@ -215,7 +206,6 @@ async def service_in(folder: Path, wanted: Wanted | None = None) -> AsyncIterato
         "open_relay": open_relay,
         "telemetry": lambda: as_context(telemetry),
         "models": lambda: as_context(models),
-        "ladders": lambda: as_context(ladders),
         "new_id": lambda: f"job-{next(numbers)}",
     }
     context = compose(
@@ -236,7 +226,7 @@ async def service_in(folder: Path, wanted: Wanted | None = None) -> AsyncIterato
         if asked.wait:
             await first_of(asyncio.create_task(ready.wait()), running)
         client = await stack.enter_async_context(aiohttp.ClientSession())
-        yield Service(context, listening.result(), client, relays, telemetry, ladders, running)
+        yield Service(context, listening.result(), client, relays, telemetry, running)
 
 
 @asynccontextmanager

@@ -315,7 +315,7 @@ async def test_jobs_are_started_listed_steered_and_stopped(tmp_path: Path, call:
     assert json.loads(as_json[1])["jobs"][0]["id"] == "j"
     assert json.loads(shown[1])["state"] == "running"
     assert (key[1], rung[1]) == ("1 streams\n", "1 streams\n")
-    assert (unknown[0], "rungs: wished, native" in unknown[2]) == (2, True)
+    assert (unknown[0], "rungs: wished, plain" in unknown[2]) == (2, True)
     assert all(word in top[1] for word in ("healthy", "engine-1", "standup", "running"))
     assert stopped[1] == "j draining\n"
     assert (missing[0], "no job 'none'" in missing[2]) == (2, True)
@@ -357,7 +357,7 @@ def test_the_live_table_tells_what_is_missing() -> None:
         "uptime_s": 7260.0,
         "parts": [
             {"name": "records", "ready": False, "expected": True, "needed": True, "why": "[away]"},
-            {"name": "ladders", "ready": False, "expected": False, "needed": False, "why": "none"},
+            {"name": "redis", "ready": False, "expected": False, "needed": False, "why": "none"},
         ],
         "records": {"connected": False, "buffered": 5, "capacity": 10, "dropped": 1},
     }
@@ -369,4 +369,4 @@ def test_the_live_table_tells_what_is_missing() -> None:
     assert "up 2 h 1 min  load 50 %" in text
     assert "records: [away]" in text
     assert "5 of 10 rows wait, 1 lost" in text
-    assert "ladders" not in text
+    assert "redis" not in text

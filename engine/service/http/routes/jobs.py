@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
 from pydantic import Field
 
+from auralink.engine.inference.fallback_rungs import BY_NAME
 from auralink.engine.relay.job_values import JobSnapshot, JobState
 from auralink.engine.service.auth.principal import Principal
 from auralink.engine.service.context import Context
@@ -55,7 +56,10 @@ class Count(View):
 
 
 class RungRequest(Request):
-    rung: Text | None = Field(description="null: let the streams find their own", examples=["half"])
+    rung: Text | None = Field(
+        description="null: let the streams find their own", examples=["small"]
+    )
+    track: Text | None = Field(default=None, description="as the job's status names it")
 
 
 def router(context: Context, guard: type[APIRoute]) -> APIRouter:
@@ -120,16 +124,15 @@ def router(context: Context, guard: type[APIRoute]) -> APIRouter:
 
     @routes.put("/jobs/{job_id}/rung", responses=documented(404, 409))
     async def force_rung(job_id: PathId, wanted: RungRequest, who: Who) -> Count:
-        """Hold a job's streams on one step of the fallback ladder."""
+        """Hold a job's video on one rung of the fallback ladder."""
         await owned("force_rung", job_id, who)
-        await context.jobs.get().here_only(job_id)
-        ladders = context.ladders.get()
-        rungs = ladders.rungs(job_id)
-        if wanted.rung is not None and wanted.rung not in rungs:
+        board = context.jobs.get()
+        job = await board.here_only(job_id)
+        if wanted.rung is not None and wanted.rung not in BY_NAME:
             error = Unusable("no such rung")
-            error.add_note(f"rungs: {', '.join(rungs) or 'none'}")
+            error.add_note(f"rungs: {', '.join(BY_NAME)}")
             raise error
-        return Count(streams=ladders.force(job_id, wanted.rung))
+        return Count(streams=board.here.force_rung(job.id, wanted.rung, wanted.track))
 
     return routes
 
