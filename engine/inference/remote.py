@@ -18,7 +18,7 @@ from typing import final
 
 from auralink.codecs.base.hierarchy import Hierarchy
 from auralink.codecs.base.protocol import BaseEncoder, BaseUnit, Capabilities, Order
-from auralink.codecs.errors import EncoderError
+from auralink.codecs.errors import AuraLinkError
 from auralink.codecs.frame import Frame
 from auralink.codecs.video.protocol import (
     Coded,
@@ -217,7 +217,7 @@ class RemoteVideoDecoder:
         self._begun = True
         try:
             made = self._seat.work(None, tuple(packets))
-        except EncoderError as error:
+        except AuraLinkError as error:
             return Picture(
                 frame=self._shown,
                 status=Status.FROZEN,

@@ -15,10 +15,11 @@ import contextlib
 import ctypes
 import queue
 import signal
+import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
 from typing import Final, final
@@ -31,6 +32,7 @@ from auralink.engine.inference.messages import Answer, Close, End, Failed, Order
 from auralink.engine.inference.worker_process import Setup, serve
 
 START_S: Final = 20.0  # a new interpreter needs 0.3 s, far more on a machine that is overloaded
+_STARTING: Final = threading.Lock()  # what hides the main module is common to all threads
 _GRACE_S: Final = 2.0  # to close encoders in peace; and for the kernel to reap a killed process
 
 
@@ -66,7 +68,8 @@ class Worker:
             target=serve, args=(setup, theirs, self._beats), name="auralink-worker", daemon=True
         )
         try:
-            self._process.start()
+            with _without_main():
+                self._process.start()
         except Exception:
             self._pipe.close()
             raise
@@ -216,6 +219,26 @@ class Worker:
         self._pipe.close()
         if self._process.exitcode is not None:
             self._process.close()
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the program's main module: a new process would import it, and all that it imports.
+
+    Workers get what they need by its own name, so factories must not live in the main module.
+    """
+    main = sys.modules["__main__"]
+    with _STARTING:
+        spec, path = main.__spec__, getattr(main, "__file__", None)
+        main.__spec__ = None
+        if path is not None:
+            del main.__file__
+        try:
+            yield
+        finally:
+            main.__spec__ = spec
+            if path is not None:
+                main.__file__ = path
 
 
 def _cause_of_death(process: SpawnProcess) -> str:

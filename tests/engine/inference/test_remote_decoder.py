@@ -7,10 +7,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from auralink.codecs.errors import UnsupportedError
 from auralink.codecs.frame import Frame, blank
 from auralink.codecs.video.options import EncoderOptions
 from auralink.codecs.video.profiles import open_decoder, open_encoder
-from auralink.codecs.video.protocol import Picture, Status, VideoEncoder, Wish
+from auralink.codecs.video.protocol import (
+    Networks,
+    Picture,
+    Status,
+    VideoDecoder,
+    VideoEncoder,
+    Wish,
+)
 from auralink.codecs.video.receiver import Receiver
 from auralink.engine.inference.hosts import LocalHost
 from auralink.engine.inference.pool import PoolSettings, WorkerPool
@@ -112,13 +120,15 @@ def test_after_a_crash_the_picture_stays_until_the_sender_keys(
     receiver.close()
 
 
+def unavailable(networks: Networks) -> VideoDecoder:
+    raise UnsupportedError("no such library here")
+
+
 def test_a_decoder_that_cannot_be_made_shows_nothing_and_says_why(pool: WorkerPool) -> None:
-    pool_of_none = WorkerPool(PoolSettings(workers=1, spares=0))
-    decoder = RemoteVideoDecoder(open_decoder, host=pool_of_none)
-    pool_of_none.close()
+    decoder = RemoteVideoDecoder(unavailable, host=pool)
 
     picture = decoder.decode([b"\x00"])
 
     assert (picture.frame, picture.status) == (None, Status.FROZEN)
-    assert "closed" in picture.reason
+    assert "no such library here" in picture.reason
     decoder.close()
