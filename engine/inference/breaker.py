@@ -287,7 +287,7 @@ class Breaker:
         self._window.clear()
         self._permits.clear()
         self._issued = self._passed = 0
-        if self._state is State.OPEN and event is not Event.PROBE_ABANDONED:
+        if self._state is State.OPEN:
             self._wait_us = self._draw_wait()
         self._told(
             Transition(

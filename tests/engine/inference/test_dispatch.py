@@ -127,6 +127,28 @@ def test_at_its_deadline_a_frame_is_answered_and_a_late_result_changes_nothing()
     desk.dispatch.check_books()
 
 
+def test_a_result_that_beats_the_timer_but_not_the_deadline_is_late() -> None:
+    desk = Desk()
+    number = desk.submit(request())
+
+    desk.returned(number, 8 * MS, 33 * MS + 1)
+
+    assert desk.answers == {number: FrameOutcome.LATE}
+    assert desk.results[number] is None
+
+
+def test_a_stream_goes_on_at_another_worker_once_its_late_frame_was_answered() -> None:
+    desk = Desk(workers=2)
+    at_us = learned(desk, 5 * MS)
+    hung = desk.submit(request("v", at_us))
+    desk.tick(at_us + 33 * MS)
+
+    following = desk.submit(request("v", at_us + 34 * MS))
+
+    assert desk.answers == desk.answers | {hung: FrameOutcome.LATE}
+    assert desk.started == [hung, following]
+
+
 def test_a_failed_run_and_a_refused_result_are_invalid() -> None:
     desk = Desk()
     failed = desk.submit(request("a"))
@@ -198,6 +220,22 @@ def test_sound_goes_before_pictures_that_came_earlier() -> None:
     desk.returned(pictures[0], 4 * MS, at_us + 4 * MS)
 
     assert desk.started[:2] == [pictures[0], sound]
+
+
+def test_sound_that_waits_is_counted_before_a_picture() -> None:
+    desk = Desk()
+    at_us = learned(desk, 6 * MS)
+    voice_us = learned(desk, 5 * MS, "voice")
+    assert voice_us == at_us
+    for number in range(3):
+        sound = request(f"a{number}", at_us, media=Media.AUDIO, span_us=60 * MS, model="voice")
+        desk.submit(sound)
+
+    tight = desk.submit(request("v", at_us, span_us=20 * MS))
+    wide = desk.submit(request("w", at_us, span_us=30 * MS))
+
+    assert desk.answers[tight] is FrameOutcome.REFUSED  # 15 of sound and 6 of its own
+    assert wide not in desk.answers
 
 
 def test_while_sound_flows_a_slow_model_does_not_block_the_only_worker() -> None:

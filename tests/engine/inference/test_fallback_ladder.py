@@ -110,6 +110,18 @@ def test_up_only_where_the_load_is_predicted_to_fit() -> None:
     assert watched.ladder.rung.name == "plain"
 
 
+def test_after_a_climb_the_way_back_leads_to_the_top_again() -> None:
+    watched = Watched()
+    watched.show(LATE, 7)
+    watched.show(Signs(bits_bps=200_000, load=0.05), 20)
+    assert watched.ladder.rung.name == "wished"
+
+    watched.show(NO_WORKERS, 0.1)
+    watched.show(Signs(bits_bps=200_000, load=0.05), 30)
+
+    assert watched.path[-2:] == [("native", Cause.WORKERS), ("wished", Cause.CALM)]
+
+
 def test_a_failed_try_makes_the_next_one_wait_twice_as_long() -> None:
     watched = Watched()
     for _ in range(4):

@@ -92,6 +92,8 @@ def test_who_was_silent_saves_nothing_up() -> None:
     queue = FairQueue()
     for entry in entries("busy", range(100)):
         queue.push(entry)
+    (once,) = entries("late", range(1))
+    queue.push(once)
     for _ in range(50):
         queue.pop()
     for entry in entries("late", range(100)):
