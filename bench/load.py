@@ -18,18 +18,17 @@ engine, so the loop's own work counts against the engine.  On a machine that oth
 """
 
 import argparse
-import dataclasses
-import json
 import math
 import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from auralink.bench import load_figures, machine, tables
+from auralink.bench import machine
 from auralink.bench.load_backends import STAGES, Stage
+from auralink.bench.load_records import Kind, LoadResult, Overload, Step, save, summary, table
 from auralink.bench.load_traffic import DEADLINE_US, Heard, Phase, Traffic
 from auralink.codecs.errors import AuraLinkError, InputError
 from auralink.engine.cli import loop
@@ -73,65 +72,6 @@ class Options:
             words.append(f"--workers {self.workers}")
         words += [f"--step-seconds {self.step_s:g}", f"--overload-seconds {self.overload_s:g}"]
         return " ".join(words)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """One kind of frames in one phase; milliseconds from the schedule unless said otherwise."""
-
-    frames: int
-    coded_share: float
-    fell_back_share: float
-    dropped_share: float
-    outcomes: dict[str, int]
-    p50_ms: float  # of those that the model made
-    p95_ms: float
-    p99_ms: float
-    wait_p99_ms: float
-    run_p50_ms: float
-    overhead_p50_ms: float  # from `submit`, less waiting and the model
-    overhead_p99_ms: float
-    other_p99_ms: float  # until those were answered that the model did not make
-    answered_late: int  # more than 5 ms after the deadline
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    audio: int
-    video: int
-    seconds: float
-    offered_per_s: float
-    coded_per_s: float
-    sound: Kind | None
-    pictures: Kind | None
-    lag_p99_ms: float
-    tardy_p99_ms: float  # the generator's own lateness
-    rss_first_mb: float
-    rss_last_mb: float
-    rss_peak_mb: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overload:
-    times: int
-    step: Step
-    goodput_share: float  # of the most on the curve, in time of the model
-    recovery_ms: float | None  # None: not within the time it was watched
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadResult:
-    command: str
-    machine: dict[str, str]
-    load_average: float  # of the machine before the start: 0 is a quiet one
-    scheduling: str  # of this process and its workers: "real-time" where others shared the machine
-    backend: str
-    workers: int
-    unit: Literal["audio", "video"]  # what the streams of the curve are
-    alone: Step
-    curve: tuple[Step, ...]
-    carried: int  # N*
-    overloads: tuple[Overload, ...]
 
 
 async def run(options: Options, progress: Callable[[str], None] = lambda text: None) -> LoadResult:
@@ -186,7 +126,7 @@ class _Measurement:
             "unit": "audio" if self._sound_only else "video",
             "alone": alone,
             "curve": tuple(curve),
-            "carried": _streams(best) if carried else 0,
+            "carried": best.streams if carried else 0,
             "overloads": tuple(overloads),
         }
 
@@ -212,7 +152,7 @@ class _Measurement:
         video = max(1, math.ceil(rest / _PICTURE_RATE))
         progress(f"{times} times too much: {audio} of sound, {video} of pictures")
         step = _step(audio, video, await self._go(audio, video, self._options.overload_s))
-        calm = max(1, round(_CALM_OF_FULL * _streams(best)))
+        calm = max(1, round(_CALM_OF_FULL * best.streams))
         streams = (calm, 0) if self._sound_only else (0, calm)
         after = await self._go(*streams, self._options.calm_s)
         work = step.coded_per_s
@@ -228,72 +168,6 @@ class _Measurement:
 
     async def _go(self, audio: int, video: int, seconds: float) -> Phase:
         return await self._traffic.run(audio=audio, video=video, seconds=seconds)
-
-
-def table(result: LoadResult) -> str:
-    """Markdown: one row per step."""
-    rows = []
-    named = [(str(_streams(step)), step) for step in result.curve]
-    named += [(f"{one.times}x", one.step) for one in result.overloads]
-    for name, step in named:
-        for what, kind in (("sound", step.sound), ("pictures", step.pictures)):
-            if kind is not None:
-                rows.append(
-                    [
-                        name,
-                        what,
-                        f"{kind.p50_ms:.1f} / {kind.p95_ms:.1f} / {kind.p99_ms:.1f}",
-                        f"{1 - kind.coded_share:.1%}",
-                        f"{kind.overhead_p99_ms:.1f}",
-                        f"{step.coded_per_s:.0f}",
-                        f"{step.lag_p99_ms:.1f}",
-                    ]
-                )
-    heads = ["streams", "of", "p50 / p95 / p99, ms", "not coded", "overhead p99, ms", "coded/s"]
-    return tables.markdown([*heads, "loop lag p99, ms"], rows)
-
-
-def summary(result: LoadResult) -> str:
-    kind = result.alone.sound or result.alone.pictures
-    lines = [f"{result.carried} {result.unit} streams carried by {result.workers} workers"]
-    if kind is not None:
-        lines.append(f"alone the engine adds {kind.overhead_p99_ms:.2f} ms (p99)")
-    for one in result.overloads:
-        late = sum(k.answered_late for k in (one.step.sound, one.step.pictures) if k)
-        back = "not in time" if one.recovery_ms is None else f"{one.recovery_ms:.0f} ms"
-        sound = 1 - one.step.sound.coded_share if one.step.sound else 0.0
-        lines.append(
-            f"{one.times}x: goodput {one.goodput_share:.0%} of the best, sound not coded "
-            f"{sound:.2%}, {late} answers late, recovery {back}, memory "
-            f"{one.step.rss_first_mb:.0f} -> {one.step.rss_last_mb:.0f} MB"
-        )
-    return "\n".join(lines)
-
-
-def save(result: LoadResult, path: Path) -> None:
-    """The JSON, and a picture of the curve beside it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tree = _rounded(dataclasses.asdict(result))
-    path.write_text(json.dumps({"schema": 1, **tree}, indent=1) + "\n", "utf-8")
-    points = [
-        load_figures.Point(
-            streams=_streams(step),
-            p50_ms=kind.p50_ms,
-            p95_ms=kind.p95_ms,
-            p99_ms=kind.p99_ms,
-            fallback=1 - kind.coded_share,
-        )
-        for step in result.curve
-        if (kind := step.sound or step.pictures) is not None
-    ]
-    deadline_us = DEADLINE_US[Media.AUDIO if result.unit == "audio" else Media.VIDEO]
-    load_figures.curve(
-        points,
-        path.with_suffix(".png"),
-        title=f"{result.backend}, {result.workers} workers",
-        unit=result.unit,
-        deadline_ms=deadline_us / 1e3,
-    )
 
 
 def _step(audio: int, video: int, phase: Phase) -> Step:
@@ -344,10 +218,6 @@ def _carries(step: Step) -> bool:
     return in_time and 1 - kind.coded_share <= _MOST_FALLBACK
 
 
-def _streams(step: Step) -> int:
-    return step.audio + step.video
-
-
 def _cost_ratio(best: Step) -> float:
     """A block of sound in units of a picture's work."""
     return 2.1 / best.pictures.run_p50_ms if best.pictures else 1.0
@@ -367,16 +237,6 @@ def _scheduling() -> str:
         return "ordinary"
     real_time = (os.SCHED_FIFO, os.SCHED_RR)
     return "real-time" if os.sched_getscheduler(0) in real_time else "ordinary"
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 4)
-    if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(inner) for inner in value]
-    return value
 
 
 def parse(arguments: Sequence[str]) -> Options:

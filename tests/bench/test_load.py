@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from auralink.bench import load
+from auralink.bench import load, load_records
 from auralink.bench.load_backends import null_stage
 from auralink.bench.load_histogram import Histogram
 from auralink.bench.load_traffic import Bin, Phase, Traffic
@@ -67,8 +67,8 @@ def test_a_small_run_writes_its_record_and_its_picture(tmp_path: Path) -> None:
     assert len(tree["curve"]) == len(result.curve) >= 1
     assert tree["overloads"][0]["times"] == 2
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-    assert "| 2x | sound |" in load.table(result)
-    assert "streams carried by 1 workers" in load.summary(result)
+    assert "| 2x | sound |" in load_records.table(result)
+    assert "streams carried by 1 workers" in load_records.summary(result)
 
 
 def test_no_backend_is_called_that() -> None:

@@ -1,0 +1,150 @@
+"""What `bench load` measured, as values, as JSON, as a table and as a picture."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from auralink.bench import load_figures, tables
+from auralink.bench.load_traffic import DEADLINE_US
+from auralink.engine.inference.backend import Media
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of frames in one phase; milliseconds from the schedule unless said otherwise."""
+
+    frames: int
+    coded_share: float
+    fell_back_share: float
+    dropped_share: float
+    outcomes: dict[str, int]
+    p50_ms: float  # of those that the model made
+    p95_ms: float
+    p99_ms: float
+    wait_p99_ms: float
+    run_p50_ms: float
+    overhead_p50_ms: float  # from `submit`, less waiting and the model
+    overhead_p99_ms: float
+    other_p99_ms: float  # until those were answered that the model did not make
+    answered_late: int  # more than 5 ms after the deadline
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    audio: int
+    video: int
+    seconds: float
+    offered_per_s: float
+    coded_per_s: float
+    sound: Kind | None
+    pictures: Kind | None
+    lag_p99_ms: float
+    tardy_p99_ms: float  # the generator's own lateness
+    rss_first_mb: float
+    rss_last_mb: float
+    rss_peak_mb: float
+
+    @property
+    def streams(self) -> int:
+        return self.audio + self.video
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overload:
+    times: int
+    step: Step
+    goodput_share: float  # of the most on the curve, in time of the model
+    recovery_ms: float | None  # None: not within the time it was watched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadResult:
+    command: str
+    machine: dict[str, str]
+    load_average: float  # of the machine before the start: 0 is a quiet one
+    scheduling: str  # of this process and its workers: "real-time" where others shared the machine
+    backend: str
+    workers: int
+    unit: Literal["audio", "video"]  # what the streams of the curve are
+    alone: Step
+    curve: tuple[Step, ...]
+    carried: int  # N*
+    overloads: tuple[Overload, ...]
+
+
+def table(result: LoadResult) -> str:
+    """Markdown: one row per step."""
+    rows = []
+    named = [(str(step.streams), step) for step in result.curve]
+    named += [(f"{one.times}x", one.step) for one in result.overloads]
+    for name, step in named:
+        for what, kind in (("sound", step.sound), ("pictures", step.pictures)):
+            if kind is not None:
+                rows.append(
+                    [
+                        name,
+                        what,
+                        f"{kind.p50_ms:.1f} / {kind.p95_ms:.1f} / {kind.p99_ms:.1f}",
+                        f"{1 - kind.coded_share:.1%}",
+                        f"{kind.overhead_p99_ms:.1f}",
+                        f"{step.coded_per_s:.0f}",
+                        f"{step.lag_p99_ms:.1f}",
+                    ]
+                )
+    heads = ["streams", "of", "p50 / p95 / p99, ms", "not coded", "overhead p99, ms", "coded/s"]
+    return tables.markdown([*heads, "loop lag p99, ms"], rows)
+
+
+def summary(result: LoadResult) -> str:
+    kind = result.alone.sound or result.alone.pictures
+    lines = [f"{result.carried} {result.unit} streams carried by {result.workers} workers"]
+    if kind is not None:
+        lines.append(f"alone the engine adds {kind.overhead_p99_ms:.2f} ms (p99)")
+    for one in result.overloads:
+        late = sum(k.answered_late for k in (one.step.sound, one.step.pictures) if k)
+        back = "not in time" if one.recovery_ms is None else f"{one.recovery_ms:.0f} ms"
+        sound = 1 - one.step.sound.coded_share if one.step.sound else 0.0
+        lines.append(
+            f"{one.times}x: goodput {one.goodput_share:.0%} of the best, sound not coded "
+            f"{sound:.2%}, {late} answers late, recovery {back}, memory "
+            f"{one.step.rss_first_mb:.0f} -> {one.step.rss_last_mb:.0f} MB"
+        )
+    return "\n".join(lines)
+
+
+def save(result: LoadResult, path: Path) -> None:
+    """The JSON, and a picture of the curve beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tree = _rounded(dataclasses.asdict(result))
+    path.write_text(json.dumps({"schema": 1, **tree}, indent=1) + "\n", "utf-8")
+    points = [
+        load_figures.Point(
+            streams=step.streams,
+            p50_ms=kind.p50_ms,
+            p95_ms=kind.p95_ms,
+            p99_ms=kind.p99_ms,
+            fallback=1 - kind.coded_share,
+        )
+        for step in result.curve
+        if (kind := step.sound or step.pictures) is not None
+    ]
+    deadline_us = DEADLINE_US[Media.AUDIO if result.unit == "audio" else Media.VIDEO]
+    load_figures.curve(
+        points,
+        path.with_suffix(".png"),
+        title=f"{result.backend}, {result.workers} workers",
+        unit=result.unit,
+        deadline_ms=deadline_us / 1e3,
+    )
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 4)
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(inner) for inner in value]
+    return value
