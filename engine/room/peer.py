@@ -41,6 +41,7 @@ class Peer:
         self._answer: asyncio.Future[rtc.SessionDescription] | None = None
         self._offer_id = 0
         self._negotiation: asyncio.Task[None] | None = None
+        self._stopping: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Offer one section of each kind and the data channels, and stay in step from then on."""
@@ -104,6 +105,10 @@ class Peer:
                 sender.replaceTrack(None)
                 transceiver.direction = "inactive"
                 self._dirty.set()
+                # Its section stays for ever, its two tasks need not.
+                stopping = spawn(sender.stop(), "end of a sender", self.path.broken)
+                self._stopping.add(stopping)
+                stopping.add_done_callback(self._stopping.discard)
 
     def send(self, label: str, data: bytes) -> bool:
         """False: the channel is not open."""

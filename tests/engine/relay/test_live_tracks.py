@@ -117,7 +117,7 @@ async def test_a_track_published_anew_again_and_again_appears_anew(
         member(livekit, far, "bob") as (bob, seen),
         relay(livekit, near, far, OPTIONS) as (uplink, downlink),
     ):
-        sids = set()
+        sids, tasks = set(), []
         for _ in range(times):
             async with camera(alice, picture):
                 await until(lambda: _restored(seen) - sids, "another restored track", 30)
@@ -128,10 +128,11 @@ async def test_a_track_published_anew_again_and_again_appears_anew(
                 await first(video)
                 alice._publications._media[0].unpublish()
             await until(lambda sid=sid: sid in _gone(seen), "and it goes")
-        left = len(uplink.streams), len(downlink.streams)
+            await until(lambda: not uplink.streams and not downlink.streams, "all of it")
+            await until(lambda: not tasks or len(asyncio.all_tasks()) <= tasks[0], "its tasks end")
+            tasks.append(len(asyncio.all_tasks()))
 
     assert len(sids) == times
-    assert left == (0, 0)
 
 
 def _restored(seen: Witness) -> set[str]:
