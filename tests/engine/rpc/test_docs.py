@@ -1,11 +1,13 @@
 """What docs/grpc.md says is so: its example runs, its tables are the code's."""
 
 import asyncio
+import json
 import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from auralink.bench.fault.rpc import FAULTS
 from auralink.engine.rpc.access import HEALTH, MATRIX, REFLECTION, SERVICE
 from auralink.engine.rpc.answers import LEAST_QUALITY
 from auralink.engine.rpc.bitrate import SHARES
@@ -88,3 +90,15 @@ def test_modes_are_those_of_the_code() -> None:
 
 def test_every_code_that_a_call_can_end_with_is_named() -> None:
     assert all(f"`{code.name}`" in PAGE for code, _ in _CODES.values())
+
+
+def test_faults_are_those_of_the_committed_results() -> None:
+    results = json.loads((ROOT / "bench" / "results" / "faults_rpc.json").read_text("utf-8"))
+    ours = {fault.name for fault in FAULTS}
+    found = [one for one in results["found"] if one["name"] in ours]
+
+    assert found
+    for one in found:
+        row = [one["number"], one["name"], one["expected"]]
+        row.append(f"{one['passed']} of {one['trials']}")
+        assert f"| {' | '.join(row)} |" in PAGE
