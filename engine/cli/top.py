@@ -12,13 +12,13 @@ from rich.text import Text
 from auralink.engine.cli.client import API, Client, Token, Url, connected
 from auralink.engine.cli.jobs import table
 from auralink.engine.cli.terminal import Json, out, print_json
-from auralink.engine.service.errors import Unreachable
+from auralink.engine.service.errors import Refused, Unreachable
 
 
 def top(
     url: Url = None,
     token: Token = None,
-    every: Annotated[float, typer.Option(min=0.2, max=60, help="Seconds between looks.")] = 1.0,
+    every: Annotated[float, typer.Option(min=0.2, max=60, help="Seconds between looks.")] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
     json: Json = False,
 ) -> None:
@@ -42,7 +42,7 @@ async def _watch(
                 await asyncio.sleep(every)
                 try:
                     live.update(page(client.url, await look(client)))
-                except Unreachable as error:
+                except (Refused, Unreachable) as error:
                     live.update(Text(str(error), style="red"))
 
 
