@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from livekit.protocol import agent
 
@@ -247,6 +247,7 @@ KINDS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(KINDS, st.floats(0, 20), CAPACITIES), max_size=60))
 def test_whatever_happens_it_has_a_next_time_and_never_takes_more_than_fits(
     events: list[tuple[str, float, Capacity]],

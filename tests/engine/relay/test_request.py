@@ -4,7 +4,7 @@ import contextlib
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auralink.codecs.errors import InputError
@@ -62,6 +62,7 @@ def test_what_is_wrong_is_named(text: str, named: str) -> None:
     assert len(str(caught.value)) < 500
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
 def test_whatever_is_given_is_a_request_or_an_error_of_input(text: str) -> None:
     with contextlib.suppress(InputError):

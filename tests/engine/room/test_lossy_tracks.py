@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auralink.codecs.errors import BitstreamError
@@ -121,6 +121,7 @@ def test_what_is_no_list_of_tracks_is_refused(told: object) -> None:
         Pair().b.message("a", json.dumps(told).encode())
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_garbage_is_a_list_or_a_named_error(payload: bytes) -> None:
     with contextlib.suppress(BitstreamError):

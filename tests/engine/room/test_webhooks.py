@@ -9,7 +9,7 @@ from typing import Any
 import jwt
 import pytest
 from aiohttp import web
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auralink.engine.room.webhooks import (
@@ -135,6 +135,7 @@ async def test_a_real_server_is_believed(own_server: Server, room: str) -> None:
     assert told[0] == "room_started"
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=200), st.text(max_size=200))
 def test_anything_is_an_event_or_refused(data: bytes, authorization: str) -> None:
     hooks = Webhooks({KEY: SECRET})
