@@ -9,7 +9,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, final
 
@@ -42,7 +42,7 @@ from auralink.engine.room.roster import (
     TrackRefused,
     TrackRemoved,
 )
-from auralink.engine.room.transport import PublishedData, RoomTransport
+from auralink.engine.room.transport import PublishedData, RoomTransport, VideoSink
 from auralink.engine.room.video_in import VideoIn
 from auralink.engine.tasks import spawn
 from auralink.engine.telemetry.timeline import NO_TIMELINE, Timeline
@@ -62,6 +62,7 @@ class _Stream:
     listener: str = ""  # whose feedback steers repair: one receiver, the first
     heard_us: int = 0
     key_us: int = 0
+    paused: bool = False  # sound only: the ladder is at its end
 
 
 @dataclass(slots=True)
@@ -189,7 +190,7 @@ class Uplink:
                 self._encoder or fallback.open,
                 bitrate_bps=share,
                 fallback=None if self._encoder else fallback,
-                moved=partial(self._moved, track.sid, fallback),
+                moved=partial(self._moved, track.sid, video.push),
                 timeline=self._timeline,
                 row=f"uplink video {number}",
             )
@@ -209,7 +210,7 @@ class Uplink:
         stream = _Stream(_info(number, track), data, work, task, layers)
         self._streams[track.sid] = stream
         self._steer()
-        self._link.send_control(TOPIC, write(stream.info))
+        self._link.send_control(TOPIC, write(_told(stream)))
 
     def _fill(self) -> None:
         """Give free places to those who wait; not at once, for after a loss all tracks go."""
@@ -217,11 +218,21 @@ class Uplink:
             sid = next(iter(self._waiting))
             self._begin(self._waiting.pop(sid))
 
-    def _moved(self, sid: str, fallback: VideoFallback, move: Move) -> None:
-        """A smaller picture need not come in full from the room."""
-        order = fallback.order
+    def _moved(self, sid: str, sink: VideoSink, move: Move) -> None:
+        """A smaller picture need not come in full from the room, and an unwanted one not at all."""
+        stream = self._streams.get(sid)
+        if stream is None or not isinstance(stream.work, VideoUplink):
+            return
+        fallback = stream.work.fallback
+        order = None if fallback is None else fallback.order
+        if order is None:
+            self._near.unsubscribe(sid)
+        elif not move.before.video:
+            self._near.subscribe_video(sid, sink)
         if order is not None:
             self._near.wish_size(sid, order.size, round(order.fps))
+        stream.paused = order is None
+        self._link.send_control(TOPIC, write(_told(stream)))
 
     def _in_own_process(self, options: RelayOptions) -> VideoEncoder:
         return open_encoder(
@@ -245,7 +256,7 @@ class Uplink:
 
     def _announce(self, stream: _Stream, track: RemoteTrack) -> None:
         stream.info = _info(stream.info.stream, track)
-        self._link.send_control(TOPIC, write(stream.info))
+        self._link.send_control(TOPIC, write(_told(stream)))
 
     # -- the link --------------------------------------------------------------------------------
 
@@ -260,7 +271,7 @@ class Uplink:
         match message:
             case Hello():
                 for stream in self._streams.values():
-                    self._link.send_control(TOPIC, write(stream.info), to=[identity])
+                    self._link.send_control(TOPIC, write(_told(stream)), to=[identity])
                     self._key(stream)
             case KeyRequest(number):
                 if (found := self._numbered(number)) is not None:
@@ -320,6 +331,11 @@ def _audio_bps(options: RelayOptions) -> int:
     """Of one track, headers included."""
     packets = 50 / options.frames_per_packet
     return round(options.audio_bps + packets * 8 * (OVERHEAD_BYTES + 9 + options.frames_per_packet))
+
+
+def _told(stream: _Stream) -> StreamInfo:
+    """To its receivers a stream without pictures is a muted one."""
+    return replace(stream.info, muted=stream.info.muted or stream.paused)
 
 
 def _info(number: int, track: RemoteTrack) -> StreamInfo:

@@ -133,6 +133,8 @@ class VideoUplink:
             bitrate_bps: for everything, headers of all layers included.
         """
         self._bitrate_bps = bitrate_bps
+        if self.fallback is not None and self.fallback.order is None:
+            self._wake(self.fallback)
         if self._sender is not None:
             headers = self._packets_per_s * OVERHEAD_BYTES * 8
             payload = round(max(bitrate_bps - headers, _LEAST_PAYLOAD * bitrate_bps))
@@ -207,6 +209,13 @@ class VideoUplink:
         if self.fallback is not None:
             frame = self.fallback.fit(frame)
         return sender.encode(frame, now_us)
+
+    def _wake(self, fallback: VideoFallback) -> None:
+        """No picture comes while there are to be none, so the ladder is looked at here."""
+        move = fallback.look(self._bitrate_bps, now_us())
+        if move is not None:
+            log.info("video comes back to %s: %s", move.after.name, move.cause.value)
+            self._moved(move)
 
     async def _look(self, fallback: VideoFallback, at_us: int) -> None:
         move = fallback.look(self._bitrate_bps, at_us)

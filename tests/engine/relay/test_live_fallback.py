@@ -9,10 +9,11 @@ from auralink.codecs.video.profiles import open_encoder
 from auralink.codecs.video.protocol import VideoEncoder
 from auralink.engine.relay.options import RelayOptions
 from auralink.engine.relay.uplink_streams import VideoUplink
+from auralink.engine.room.roster import TrackAdded, TrackChanged
 from auralink.engine.room.video_in import VideoIn
 
 from ...codecs.pictures import moving
-from ..room.people import camera, member, until
+from ..room.people import Witness, camera, member, until
 from ..room.server import Server
 from .relays import relay
 
@@ -21,6 +22,14 @@ SIZE = (320, 240)
 
 def picture(index: int) -> Frame:
     return moving(index % 60, SIZE)
+
+
+def muted(seen: Witness, name: str) -> bool:
+    """What was told last of a track."""
+    for change in reversed(seen.changes):
+        if isinstance(change, TrackAdded | TrackChanged) and change.track.name == name:
+            return change.track.muted
+    return False
 
 
 class Workers:
@@ -70,3 +79,38 @@ async def test_without_workers_pictures_go_on_natively_and_with_them_as_wished(
     assert times == sorted(set(times))
     assert up.answers["fell_back_invalid"] == 2
     assert up.answers["fell_back_no_model"] > 15
+
+
+async def test_with_sound_only_the_room_sends_no_pictures_until_they_are_wanted_again(
+    livekit: Server, room: str
+) -> None:
+    near, far = room + "-near", room + "-far"
+    workers = Workers()
+    workers.gone = False
+    options = RelayOptions(rate_bps=200_000, start_bps=150_000)
+    async with (
+        member(livekit, near, "alice") as (alice, _),
+        member(livekit, far, "bob") as (bob, seen),
+        relay(livekit, near, far, options, open_for=workers.open) as (uplink, _),
+        camera(alice, picture),
+    ):
+        await until(lambda: seen.track("aic/alice/cam"), "the restored track")
+        video = VideoIn(time.monotonic)
+        bob.subscribe_video(seen.track("aic/alice/cam"), video.push)
+        async with asyncio.timeout(20):
+            await video.take()
+        (up,) = uplink.streams.values()
+        assert isinstance(up, VideoUplink)
+        (sid,) = uplink.streams
+
+        uplink.force_rung(sid, "audio")
+        await until(lambda: muted(seen, "aic/alice/cam"), "the restored track muted")
+        paused = up.answers.get("dropped_paused", 0)
+        uplink.force_rung(sid, "wished")
+        await until(lambda: not muted(seen, "aic/alice/cam"), "the restored track back")
+        shown = video.counts.taken
+        async with asyncio.timeout(20):
+            while video.counts.taken < shown + 10:
+                await video.take()
+
+    assert paused <= 3  # those that were on their way
