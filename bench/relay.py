@@ -254,6 +254,10 @@ def moments_table(result: Result) -> str:
             ["latency added, p50 / p95", f"{found.added_ms.p50:.0f} / {found.added_ms.p95:.0f} ms"],
             ["the same call direct", f"{found.direct_ms.p50:.0f} / {found.direct_ms.p95:.0f} ms"],
         ]
+        rows += [
+            [f"of it {name}", f"{took.p50:.1f} / {took.p95:.1f} ms"]
+            for name, took in found.stages_ms.items()
+        ]
         rows += [[f"CPU: {name}", f"{share:.0%} of a core"] for name, share in found.cpu.items()]
     if (soon := result.moments) is not None:
         joins = sorted(soon.join_s)
@@ -295,7 +299,8 @@ def load(path: Path | None) -> Result:
 
 def _read_added(tree: dict[str, Any]) -> Added:
     spreads = {name: Spread(**tree[name]) for name in ("added_ms", "direct_ms")}
-    return Added(**tree | spreads)
+    stages = {name: Spread(**one) for name, one in tree.get("stages_ms", {}).items()}
+    return Added(**tree | spreads | {"stages_ms": stages})
 
 
 def _read_seen(tree: dict[str, Any]) -> Seen:

@@ -9,6 +9,7 @@ Publisher and viewer are the official SDK's; what it does about a bad link, cong
 retransmission, smaller pictures, is its own.
 """
 
+import itertools
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -34,11 +35,13 @@ from auralink.engine.rehearsal.seen import (
     within,
 )
 from auralink.engine.rehearsal.stage import FAR_ROOM, NEAR_ROOM, RESTORED_TRACK, Stage
+from auralink.engine.shaping.thin_link import Side
 from auralink.engine.shaping.wire import Shape
 
 Subject: TypeAlias = Literal["relay", "vp8"]
 SUBJECTS: Final[tuple[Subject, ...]] = ("relay", "vp8")
 SETTLE_S: Final = 3.0  # from the first picture on: estimates find the link, jitter buffers settle
+_HALVES: Final[tuple[tuple[str, Side], ...]] = (("receive", "far"), ("send", "near"))
 QUEUE_MS: Final = 300.0  # in front of the link, as home routers have at least
 
 
@@ -91,9 +94,13 @@ class Seen:
 
 @contextmanager
 def cast(
-    stage: Stage, subject: Subject, rate_bps: int, options: Sequence[str] = ()
+    stage: Stage, subject: Subject, rate_bps: int, *, traces: Sequence[Path] = ()
 ) -> Iterator["Cast"]:
-    """Everybody in place, and a picture at the viewer."""
+    """Everybody in place, and a picture at the viewer.
+
+    Args:
+        traces: where the relay's halves, receiver first, write how each frame went, at their end.
+    """
     with ExitStack() as leaving:
 
         def enters(person: Person) -> Person:
@@ -102,8 +109,9 @@ def cast(
 
         people: list[Person] = []
         if subject == "relay":
-            for role, side in (("receive", "far"), ("send", "near")):
-                half = stage.half(role, side, rate_bps, options)  # type: ignore[arg-type]
+            for (role, side), trace in itertools.zip_longest(_HALVES, traces):
+                words = ["--trace", str(trace)] if trace else []
+                half = stage.half(role, side, rate_bps, words)
                 leaving.callback(half.terminate)
                 people.append(half)
         room = NEAR_ROOM if subject == "relay" else FAR_ROOM

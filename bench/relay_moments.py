@@ -1,8 +1,10 @@
 """What the relay adds where there is no network, and how soon pictures are there, or back."""
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from auralink.bench.relay_calls import SETTLE_S, Condition, cast
@@ -23,6 +25,7 @@ class Added:
     Attributes:
         added_ms: of each picture that both got, how much later the second one got it.
         direct_ms: from capture to the viewer of the original.
+        stages_ms: what the relay does with a frame; a worker's time is part of its half's stages.
     """
 
     added_ms: Spread
@@ -31,6 +34,7 @@ class Added:
     fps: float
     kbps: float
     cpu: dict[str, float] = field(default_factory=dict)  # of a core, by process
+    stages_ms: dict[str, Spread] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +51,10 @@ class Moments:
     restart_s: float
 
 
-def added(stage: Stage, *, rate_bps: int, seconds: float, options: Sequence[str] = ()) -> Added:
+def added(stage: Stage, *, rate_bps: int, seconds: float) -> Added:
     stage.link.shape(WIRE)
-    with cast(stage, "relay", rate_bps, options) as on_stage:
+    traces = [stage.folder / f"trace-{half}.json" for half in ("receive", "send")]
+    with cast(stage, "relay", rate_bps, traces=traces) as on_stage:
         direct, direct_log, _ = stage.viewer("near", NEAR_ROOM, TRACK, keep=False)
         try:
             direct.fact("first_us")
@@ -81,7 +86,21 @@ def added(stage: Stage, *, rate_bps: int, seconds: float, options: Sequence[str]
         fps=len(inside) / seconds,
         kbps=(after.there.sent_bytes - before.there.sent_bytes) * 8 / seconds / 1e3,
         cpu=cpu,
+        stages_ms=stages_ms(reversed(traces), start_us, end_us),
     )
+
+
+def stages_ms(traces: Iterable[Path], start_us: int, end_us: int) -> dict[str, Spread]:
+    """How long each stage took, from traces as `auralink relay --trace` writes them."""
+    found: dict[str, list[float]] = {}
+    for path in traces:
+        events = json.loads(path.read_text("utf-8"))["traceEvents"]
+        rows = {one["tid"]: one["args"]["name"] for one in events if one["name"] == "thread_name"}
+        for one in events:
+            if one["ph"] == "X" and start_us <= one["ts"] < end_us:
+                stage = f"{rows[one['tid']].split()[0]}: {one['name']}"
+                found.setdefault(stage, []).append(one["dur"] / 1e3)
+    return {stage: spread(values) for stage, values in found.items()}
 
 
 def later_ms(restored: Sequence[Shown], original: Sequence[Shown]) -> list[float]:

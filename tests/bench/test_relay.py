@@ -6,9 +6,10 @@ import pytest
 
 from auralink.bench import relay, soak
 from auralink.bench.relay_calls import Condition, Seen
-from auralink.bench.relay_moments import Added, Moments, later_ms
+from auralink.bench.relay_moments import Added, Moments, later_ms, stages_ms
 from auralink.codecs.errors import InputError
 from auralink.engine.rehearsal.seen import Shown, Smoothness, Spread
+from auralink.engine.telemetry.timeline import FrameTimeline, Span
 
 
 def seen(subject: str, loss: float, ssim: float = 0.9) -> Seen:
@@ -46,6 +47,7 @@ def result(*cells: Seen) -> relay.Result:
             fps=30.0,
             kbps=300.0,
             cpu={"relay send": 0.25},
+            stages_ms={"uplink: encode": Spread(p50=6.0, p95=12.0)},
         ),
         moments=Moments(rtt_ms=100, join_s=(0.2, 0.4, 0.3), restart_s=2.0),
         seen=cells,
@@ -86,6 +88,25 @@ def test_only_pictures_that_both_got_are_compared() -> None:
     restored = [Shown(n, n * 1_000 + 50_000, (640, 360), -1) for n in (2, 4, 12)]
 
     assert later_ms(restored, original) == [50.0, 50.0]
+
+
+def test_stages_are_read_from_traces_within_the_time_that_counts(tmp_path: Path) -> None:
+    timeline = FrameTimeline()
+    for start_us in range(0, 1_000_000, 100_000):
+        timeline.add(
+            Span(
+                row="uplink video 1",
+                name="encode",
+                start_us=start_us,
+                end_us=start_us + (5_000 if start_us < 500_000 else 9_000),
+                frame=start_us,
+            )
+        )
+    timeline.write(tmp_path / "t.json")
+
+    found = stages_ms([tmp_path / "t.json"], 500_000, 1_000_000)
+
+    assert found == {"uplink: encode": Spread(p50=9.0, p95=9.0)}
 
 
 def test_options_name_losses_and_parts() -> None:
