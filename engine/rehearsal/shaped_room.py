@@ -77,6 +77,9 @@ class ShapedRoom:
     def wish_size(self, sid: str, size: tuple[int, int], fps: int) -> None:
         self._room.wish_size(sid, size, fps)
 
+    def received_bytes(self, sid: str) -> int | None:
+        return self._room.received_bytes(sid)
+
     def publish_video(self, offer: VideoOffer) -> Published:
         return self._room.publish_video(offer)
 

@@ -43,7 +43,10 @@ def status(job: Parts) -> dict[str, Any]:
             "left_alone": job.uplink.counts.left_alone,
             "refused": job.uplink.counts.refused,
             "bad_messages": job.uplink.counts.bad_messages,
-            "streams": [_up(sid, work) for sid, work in job.uplink.streams.items()],
+            "streams": [
+                {**_up(sid, work), "original_bytes": _original_bytes(job, sid)}
+                for sid, work in job.uplink.streams.items()
+            ],
         }
     if job.downlink is not None:
         found["down"] = {
@@ -86,6 +89,12 @@ def _up(sid: str, work: object) -> dict[str, Any]:
     if isinstance(work, AudioUplink):
         return {"track": sid, "kind": "audio", **asdict(work.counts)}
     return {"track": sid}
+
+
+def _original_bytes(job: Parts, sid: str) -> int | None:
+    """Of a track as it came from its room; None where nobody counts."""
+    found = [bot.room.received_bytes(sid) for bot in job.bots]
+    return next((count for count in found if count is not None), None)
 
 
 def _down(sid: str, work: object) -> dict[str, Any]:

@@ -46,6 +46,8 @@ from auralink.codecs.errors import UnsupportedError
 from auralink.engine.room.prompt_buffer import PromptBuffer
 
 VERSION: Final = "1.16"
+# RTP without extensions, the tag of SRTP, UDP, IP: what a media packet costs beside its payload.
+RTP_OVERHEAD_BYTES: Final = 12 + 10 + 8 + 20
 CHUNK_BYTES: Final = 1100
 # A second of 500 kbit/s: more than what a healthy link of that rate ever has in flight.
 LEAST_WINDOW_BYTES: Final = 64_000
@@ -73,6 +75,7 @@ def check() -> None:
         name
         for owner, name in (
             (RTCPeerConnection, "_RTCPeerConnection__remoteDescription"),
+            (RTCRtpReceiver, "_handle_rtp_packet"),
             (RTCRtpReceiver, "_send_rtcp_nack"),
             (RTCRtpReceiver, "_send_rtcp_pli"),
             (RTCRtpSender, "_send_keyframe"),
@@ -221,6 +224,17 @@ def prompt_frames(receiver: RTCRtpReceiver) -> None:
             _private(receiver, "RTCRtpReceiver", "decoder_queue").put((codec, waiting.frame))
 
     setattr(receiver, "_handle_rtp_packet", handle_all)  # noqa: B010 - it is a method
+
+
+def count_bytes(receiver: RTCRtpReceiver, heard: Callable[[int], None]) -> None:
+    """Tell ``heard`` what each media packet cost on the wire, retransmissions included."""
+    handle = receiver._handle_rtp_packet
+
+    async def count(packet: RtpPacket, arrival_time_ms: int) -> None:
+        heard(len(packet.payload) + packet.padding_size + RTP_OVERHEAD_BYTES)
+        await handle(packet, arrival_time_ms=arrival_time_ms)
+
+    setattr(receiver, "_handle_rtp_packet", count)  # noqa: B010 - it is a method
 
 
 def on_key_request(sender: RTCRtpSender, asked: Callable[[], None]) -> None:

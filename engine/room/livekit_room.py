@@ -111,6 +111,9 @@ class LiveKitRoom:
         settings = rtc.UpdateTrackSettings(track_sids=[sid], width=size[0], height=size[1], fps=fps)
         self.request(rtc.SignalRequest(track_setting=settings))
 
+    def received_bytes(self, sid: str) -> int | None:
+        return self._subscriptions.received_bytes(sid)
+
     def publish_video(self, offer: VideoOffer) -> MediaPublication:
         return self._publications.add_media(offer, now=self._joined)
 

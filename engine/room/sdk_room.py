@@ -125,6 +125,9 @@ class SdkRoom:
     def wish_size(self, sid: str, size: tuple[int, int], fps: int) -> None:
         self._subscriptions.wish_size(sid, size)
 
+    def received_bytes(self, sid: str) -> int | None:
+        return None  # the SDK keeps packets to itself
+
     def publish_video(self, offer: VideoOffer) -> SdkMedia:
         return self._publish(offer)
 

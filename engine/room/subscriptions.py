@@ -11,7 +11,7 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 from livekit.protocol import rtc
 
-from auralink.engine.room.compat import PublisherClock
+from auralink.engine.room.compat import PublisherClock, count_bytes
 from auralink.engine.room.data_packet import DataPacket
 from auralink.engine.room.lossy_tracks import is_lossy
 from auralink.engine.room.transport import AudioSink, DataSink, VideoSink
@@ -39,6 +39,8 @@ class Subscriptions:
         self._mapping: dict[str, str] = {}  # section -> track sid
         self._handles: dict[int, str] = {}  # of data tracks
         self._readers: dict[str, asyncio.Task[None]] = {}
+        self._counted: dict[str, RTCRtpReceiver] = {}  # by section
+        self._bytes: dict[str, int] = {}  # by track sid
         self.unknown_packets = 0  # data packets of handles nobody announced
 
     @property
@@ -61,11 +63,16 @@ class Subscriptions:
         if self._data.pop(sid, None) is not None:
             self._subscribe_data(sid, wanted=False)
             return
+        self._bytes.pop(sid, None)
         if self._video.pop(sid, None) or self._audio.pop(sid, None):
             self._subscribe(sid, wanted=False)
 
+    def received_bytes(self, sid: str) -> int | None:
+        return self._bytes.get(sid)
+
     def gone(self, sid: str) -> None:
         """The publisher ended the track: there is nothing to tell the server."""
+        self._bytes.pop(sid, None)
         for table in (self._video, self._audio, self._data):
             table.pop(sid, None)
 
@@ -84,6 +91,9 @@ class Subscriptions:
         before = self._readers.pop(mid, None)
         if before is not None:
             before.cancel()
+        if self._counted.get(mid) is not receiver:
+            self._counted[mid] = receiver
+            count_bytes(receiver, lambda cost: self._count(mid, cost))
         clock = PublisherClock(receiver)
         # A sink of ours that fails must not stop what else comes through its section.
         self._readers[mid] = spawn(
@@ -113,6 +123,8 @@ class Subscriptions:
         await asyncio.gather(*readers, return_exceptions=True)
         for table in (self._video, self._audio, self._data, self._mapping, self._handles):
             table.clear()
+        self._counted.clear()
+        self._bytes.clear()
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -129,6 +141,11 @@ class Subscriptions:
                     sink(frame, clock.capture_us(frame.pts, _VIDEO_HZ))
             elif isinstance(frame, AudioFrame) and (listener := self._audio.get(sid)):
                 listener(frame, clock.capture_us(frame.pts, _AUDIO_HZ))
+
+    def _count(self, mid: str, cost: int) -> None:
+        sid = self._mapping.get(mid, "")
+        if sid in self._video or sid in self._audio:
+            self._bytes[sid] = self._bytes.get(sid, 0) + cost
 
     def _subscribe(self, sid: str, *, wanted: bool) -> None:
         request = rtc.UpdateSubscription(track_sids=[sid], subscribe=wanted)

@@ -116,6 +116,12 @@ class RoomTransport(Protocol):
     def wish_size(self, sid: str, size: tuple[int, int], fps: int) -> None:
         """The largest picture that is of use: simulcast sends the layer next to it."""
 
+    def received_bytes(self, sid: str) -> int | None:
+        """What a subscribed track of sound or pictures cost on the wire so far, headers included.
+
+        It counts anew after the connection was lost.  None: it is not counted, or nothing came.
+        """
+
     def publish_video(self, offer: VideoOffer) -> Published: ...
 
     def publish_audio(self, offer: AudioOffer) -> Published: ...

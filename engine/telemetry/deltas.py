@@ -115,7 +115,9 @@ def _counts(direction: Direction, told: Mapping[str, Any]) -> Mapping[str, int]:
 
 
 def _difference(now: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
-    return {name: max(0, count - before.get(name, 0)) for name, count in now.items()}
+    if any(count < before.get(name, 0) for name, count in now.items()):
+        before = {}  # the stream was begun anew: after a loss of its room, say
+    return {name: count - before.get(name, 0) for name, count in now.items()}
 
 
 def _delta(key: StreamKey, told: Mapping[str, Any], delta: dict[str, int]) -> StreamDelta:

@@ -30,6 +30,15 @@ def test_a_relay_put_together_anew_begins_at_zero() -> None:
     assert found.streams[0].outcomes == {"coded": 3}
 
 
+def test_a_stream_begun_anew_begins_at_zero() -> None:
+    deltas = JobDeltas()
+    deltas.take([job(up(bytes=20_000, original_bytes=90_000))])
+
+    (found,) = deltas.take([job(up(bytes=500, original_bytes=700, outcomes={"coded": 3}))]).streams
+
+    assert (found.link_bytes, found.original_bytes, found.outcomes) == (500, 700, {"coded": 3})
+
+
 def test_a_job_that_is_forgotten_takes_nothing_back() -> None:
     deltas = JobDeltas()
     deltas.take([job(up()), job(up(), name="j2")])
