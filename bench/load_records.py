@@ -4,11 +4,14 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from auralink.bench import load_figures, tables
 from auralink.bench.load_traffic import DEADLINE_US
+from auralink.codecs.errors import InputError
 from auralink.engine.inference.backend import Media
+
+SCHEMA: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,25 @@ class LoadResult:
     overloads: tuple[Overload, ...]
 
 
+def load(path: Path) -> LoadResult:
+    """
+    Raises:
+        InputError: not a result of this version.
+    """
+    try:
+        tree = json.loads(path.read_text("utf-8"))
+        if tree.pop("schema") != SCHEMA:
+            raise InputError(f"{path.name} is of another schema: measure again")
+        tree["alone"] = _read_step(tree["alone"])
+        tree["curve"] = tuple(_read_step(step) for step in tree["curve"])
+        tree["overloads"] = tuple(
+            Overload(**(one | {"step": _read_step(one["step"])})) for one in tree["overloads"]
+        )
+        return LoadResult(**tree)
+    except (OSError, ValueError, KeyError, TypeError) as broken:
+        raise InputError(f"{path.name} is not a result of `bench load`: {broken}") from broken
+
+
 def table(result: LoadResult) -> str:
     """Markdown: one row per step."""
     rows = []
@@ -118,7 +140,7 @@ def save(result: LoadResult, path: Path) -> None:
     """The JSON, and a picture of the curve beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tree = _rounded(dataclasses.asdict(result))
-    path.write_text(json.dumps({"schema": 1, **tree}, indent=1) + "\n", "utf-8")
+    path.write_text(json.dumps({"schema": SCHEMA, **tree}, indent=1) + "\n", "utf-8")
     points = [
         load_figures.Point(
             streams=step.streams,
@@ -138,6 +160,11 @@ def save(result: LoadResult, path: Path) -> None:
         unit=result.unit,
         deadline_ms=deadline_us / 1e3,
     )
+
+
+def _read_step(tree: dict[str, Any]) -> Step:
+    kinds = {name: Kind(**tree[name]) if tree[name] else None for name in ("sound", "pictures")}
+    return Step(**(tree | kinds))
 
 
 def _rounded(value: Any) -> Any:

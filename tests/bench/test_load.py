@@ -67,6 +67,9 @@ def test_a_small_run_writes_its_record_and_its_picture(tmp_path: Path) -> None:
     assert len(tree["curve"]) == len(result.curve) >= 1
     assert tree["overloads"][0]["times"] == 2
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    read = load_records.load(out)
+    assert [step.streams for step in read.curve] == [step.streams for step in result.curve]
+    assert read.machine == result.machine
     assert "| 2x | sound |" in load_records.table(result)
     assert "streams carried by 1 workers" in load_records.summary(result)
 
@@ -81,3 +84,11 @@ def test_options_come_from_the_command_line() -> None:
 
     assert (options.backend, options.overload_s, options.seed) == ("restore-s", 3.0, 5)
     assert options.out == Path("bench/results/load_restore-s.json")
+
+
+def test_a_record_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text('{"schema": 1, "curve": []}')
+
+    with pytest.raises(InputError, match=r"other.json is not a result of `bench load`"):
+        load_records.load(path)
