@@ -12,15 +12,18 @@ own answer is not thrown away: later units build on it.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol, TypeVar, final
 
 from auralink.codecs.errors import AuraLinkError
 from auralink.engine.rpc.encoders import StreamEncoder, Unit
 from auralink.engine.rpc.requests import Job
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 QUEUE: Final = 2  # frames of one stream: one being coded, one waiting
@@ -95,7 +98,7 @@ class Stream:
         self._waiting = 0
         self._late: list[bytes] = []
         self._key_wanted = False
-        self._work: set[asyncio.Task[Unit]] = set()
+        self._work: set[asyncio.Future[Unit]] = set()
         self._closed = False
 
     @property
@@ -131,10 +134,11 @@ class Stream:
             if not isinstance(error, TimeoutError):
                 raise
             return Answer(reason="late: the frame before took too long")
+        if self._closed:
+            self._end_turn()
+            return Answer(reason="the stream was closed")
         waited_s = self._clock() - arrived_s
-        task = asyncio.create_task(self._encode(job), name="rpc-encode")
-        self._work.add(task)
-        return await self._answer(task, job, until_s, waited_s)
+        return await self._answer(self._begin(job), until_s, waited_s * 1e3)
 
     async def close(self) -> None:
         """Waits for a frame that is being coded."""
@@ -143,56 +147,63 @@ class Stream:
             await asyncio.wait(self._work)
         await self._run(self._encoder.close)
 
-    async def _answer(
-        self, task: asyncio.Task[Unit], job: Job, until_s: float, waited_s: float
-    ) -> Answer:
-        try:
-            done, _ = await asyncio.wait({task}, timeout=max(0.0, until_s - self._clock()))
-        except asyncio.CancelledError:  # nobody waits any more; the unit is needed all the same
-            task.add_done_callback(self._keep)
-            raise
-        if not done:
-            task.add_done_callback(self._keep)
-            return Answer(reason="late: coding takes longer", waited_ms=waited_s * 1e3)
-        try:
-            unit = task.result()
-        except AuraLinkError as failed:
-            self.want_key()
-            return Answer(reason=f"failed: {failed}", waited_ms=waited_s * 1e3)
-        late, self._late = b"".join(self._late), []
-        return Answer(unit=unit, late=late, waited_ms=waited_s * 1e3)
-
-    async def _encode(self, job: Job) -> Unit:
-        """Holds the turn, and frees it however this ends."""
+    def _begin(self, job: Job) -> asyncio.Future[Unit]:
+        """Start to code, with the turn, which is given up when it is done."""
         key, self._key_wanted = self._key_wanted, False
         try:
-            unit = await self._run(lambda: self._encoder.encode(job, key=key))
+            work = asyncio.ensure_future(self._run(partial(self._encoder.encode, job, key=key)))
         except BaseException:
-            self._key_wanted = True
+            self._end_turn()
             raise
-        finally:
-            self._turn.release()
-            self._leave()
-            task = asyncio.current_task()
-            assert task is not None
-            self._work.discard(task)
+        self._work.add(work)
+        work.add_done_callback(partial(self._finish, job, key))
+        return work
+
+    async def _answer(self, work: asyncio.Future[Unit], until_s: float, waited_ms: float) -> Answer:
+        try:
+            done, _ = await asyncio.wait({work}, timeout=max(0.0, until_s - self._clock()))
+        except asyncio.CancelledError:  # nobody waits any more; the unit is needed all the same
+            work.add_done_callback(self._keep)
+            raise
+        if not done:
+            work.add_done_callback(self._keep)
+            return Answer(reason="late: coding takes longer", waited_ms=waited_ms)
+        try:
+            unit = work.result()
+        except AuraLinkError as failed:
+            return Answer(reason=f"failed: {failed}", waited_ms=waited_ms)
+        late, self._late = b"".join(self._late), []
+        return Answer(unit=unit, late=late, waited_ms=waited_ms)
+
+    def _finish(self, job: Job, key: bool, work: asyncio.Future[Unit]) -> None:
+        self._work.discard(work)
+        self._end_turn()
+        error = None if work.cancelled() else work.exception()
+        if error is not None and not isinstance(error, AuraLinkError):
+            log.error("coding a frame failed", exc_info=error)
+        if work.cancelled() or error is not None:
+            self.want_key()
+            return
+        unit = work.result()
         if key and not unit.key:
             self._key_wanted = True  # the frame was dropped
         self._told(job, unit)
-        return unit
 
-    def _keep(self, task: asyncio.Task[Unit]) -> None:
+    def _keep(self, work: asyncio.Future[Unit]) -> None:
         """The unit of a frame that was answered already."""
-        if task.cancelled() or task.exception() is not None:
-            self.want_key()
+        if work.cancelled() or work.exception() is not None:
             return
-        unit = task.result()
+        unit = work.result()
         if unit.key:
             self._late.clear()
         if unit.data:
             self._late.append(unit.data)
         if len(self._late) > _MOST_LATE:
             self.want_key()
+
+    def _end_turn(self) -> None:
+        self._turn.release()
+        self._leave()
 
     def _leave(self) -> None:
         self._waiting -= 1

@@ -187,3 +187,45 @@ async def test_a_closed_stream_codes_nothing(threads: Threads) -> None:
     await stream.close()
 
     assert (await stream.code(job(1), until_s=later())).reason == "the stream was closed"
+
+
+async def test_a_frame_that_waits_does_not_reach_a_closed_encoder(threads: Threads) -> None:
+    encoder = Gated()
+    load = InFlight(8)
+    stream = Stream(encoder, threads, load, lambda job, unit: None)
+    running = asyncio.create_task(stream.code(job(1), until_s=later()))
+    await asyncio.to_thread(encoder.begun.acquire)
+    waiting = asyncio.create_task(stream.code(job(2), until_s=later()))
+    await asyncio.sleep(0)
+
+    closing = asyncio.create_task(stream.close())
+    await asyncio.sleep(0)
+    encoder.gate.release()
+    await closing
+
+    assert (await running).unit is not None
+    assert (await waiting).reason == "the stream was closed"
+    assert encoder.numbers == [1]
+    assert load.count == 0
+
+
+async def test_a_bug_in_an_encoder_is_heard_of_and_ends_no_stream(
+    threads: Threads, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Buggy(Instant):
+        def encode(self, job: Job, *, key: bool) -> Any:
+            if job.number == 1:
+                raise ZeroDivisionError
+            return super().encode(job, key=key)
+
+    encoder = Buggy()
+    stream = stream_of(encoder, threads)
+
+    with pytest.raises(ZeroDivisionError):
+        await stream.code(job(1), until_s=later())
+    answer = await stream.code(job(2), until_s=later())
+
+    assert answer.unit is not None
+    assert answer.unit.key
+    assert "coding a frame failed" in caplog.text
+    await stream.close()
