@@ -26,7 +26,7 @@ from auralink.models.manifest import Entry
 
 _GLANCE_S: Final = 0.05
 _DRAIN_S: Final = 0.2  # for the calls of other streams, after one has hung
-_WEIGH_S: Final = 1.0  # how often memory is looked at
+_EXAMINE_S: Final = 1.0  # how often the system is asked about workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ class Crew:
         self._lost = 0
         self._last_cause = ""
         self._ended = False
-        self._weighed_at = 0.0
+        self._examined_at = 0.0
         self._thread = threading.Thread(target=self._look_after, name="worker pool", daemon=True)
         self._thread.start()
 
@@ -169,11 +169,13 @@ class Crew:
                     return
                 workers, gone = list(self._workers), list(self._gone)
             now = time.monotonic()
-            weigh = now - self._weighed_at >= _WEIGH_S
-            if weigh:
-                self._weighed_at = now
+            due = now - self._examined_at >= _EXAMINE_S
+            if due:
+                self._examined_at = now
             for worker in workers:
-                worker.check(now, self._settings.worker_bytes if weigh else 0)
+                worker.check(now)
+                if due:
+                    worker.examine(self._settings.worker_bytes)
             for worker in gone:
                 if worker.drained(now, _DRAIN_S):
                     worker.kill()

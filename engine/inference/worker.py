@@ -144,8 +144,8 @@ class Worker:
         """
         self._forgotten.append(seat)
 
-    def check(self, now: float, most_bytes: int) -> None:
-        """Look at the heartbeat and the memory; give the process up if one is not as it must be."""
+    def check(self, now: float) -> None:
+        """Look at the heartbeat; give the process up if there is none."""
         if self._cause:
             return
         if not self.started:
@@ -156,7 +156,19 @@ class Worker:
             self._heart = Heartbeat(now)
         if not self._heart.is_alive(self._beats.value, now):
             self.give_up(f"worker gave no sign of life for {SILENCE_S:g} s")
-        elif most_bytes and (held := _resident_bytes(self.pid)) > most_bytes:
+
+    def examine(self, most_bytes: int) -> None:
+        """Ask the system about the process: more than a glance costs.
+
+        Args:
+            most_bytes: of memory; 0: no bound.
+        """
+        if self._cause:
+            return
+        held, stopped = _facts(self.pid)
+        if stopped and not self.started:  # it cannot beat yet, and never will
+            self.give_up("worker was stopped while it started")
+        elif most_bytes and held > most_bytes:
             cause = f"worker held {held >> 20} MB of memory, at most {most_bytes >> 20} MB"
             self.give_up(cause, drain=True)
 
@@ -260,8 +272,10 @@ def _signal_name(number: int) -> str:
         return "unknown"
 
 
-def _resident_bytes(pid: int) -> int:
+def _facts(pid: int) -> tuple[int, bool]:
+    """Memory that a process holds, in bytes, and whether it is stopped."""
     try:
-        return int(psutil.Process(pid).memory_info().rss)
+        process = psutil.Process(pid)
+        return int(process.memory_info().rss), process.status() == psutil.STATUS_STOPPED
     except psutil.Error:  # it ends just now
-        return 0
+        return 0, False

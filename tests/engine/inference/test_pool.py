@@ -138,6 +138,22 @@ def test_a_worker_without_a_heartbeat_is_declared_dead(
     assert patient.work(None, 0).value == 1
 
 
+def test_a_worker_that_is_stopped_while_it_starts_is_not_waited_for() -> None:
+    pool = WorkerPool(PoolSettings(workers=1, spares=0, most_backoff_s=0))
+    seat = pool.seat(Odd, doing="being odd")
+    with ThreadPoolExecutor(1) as threads:
+        future = threads.submit(seat.open)
+        wait_for(lambda: bool(pool.pids()))
+        os.kill(pool.pids()[0], signal.SIGSTOP)
+
+        with pytest.raises(WorkerLost, match=r"stopped while it started|no sign of life"):
+            future.result()
+
+    assert seat.work(None, 0).value == 1
+    seat.close()
+    pool.close()
+
+
 def test_a_crash_costs_each_stream_the_frame_at_work_and_no_other(streams: list[Seat]) -> None:
     lost = 0
     with ThreadPoolExecutor(2) as threads:
