@@ -61,12 +61,17 @@ DURATION: Final = _histogram(
 # -- frames
 FRAMES: Final = _counter(
     "aic_frames_total",
-    "Frames by what became of them; path is relay, rpc or inference",
+    "Frames by what became of them; path: relay (into a link), playout (out of it), rpc, inference",
     "path",
     "kind",
     "outcome",
 )
-FALLBACK: Final = _counter("aic_fallback_total", "Frames answered without the codec", "reason")
+FALLBACK: Final = _counter(
+    "aic_fallback_total",
+    "Frames made without what was wished: codec, or its network",
+    "path",
+    "reason",
+)
 LATENCY: Final = _histogram(
     "aic_inference_latency_ms",
     "Milliseconds from a frame's arrival to its answer",
@@ -103,6 +108,7 @@ OVERSPENT: Final = _counter(
 JOBS: Final = _gauge("aic_jobs", "Jobs of this engine", "state")
 SESSIONS: Final = _gauge("aic_sessions", "Rooms that a bot of this engine is connected to")
 STREAMS: Final = _gauge("aic_streams", "Tracks that are being relayed", "direction", "kind")
+RUNGS: Final = _gauge("aic_streams_on_rung", "Streams of pictures by rung of the ladder", "rung")
 LOAD: Final = _gauge("aic_engine_load_ratio", "0 idle, 1 takes no further job; scale by this")
 JOB_RESTARTS: Final = _counter("aic_job_restarts_total", "Relays put together anew after a failure")
 ROOM_LOSSES: Final = _counter("aic_room_losses_total", "Connections to rooms that were lost")

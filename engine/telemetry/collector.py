@@ -46,6 +46,7 @@ def _jobs(found: Readings) -> Iterator[Family]:
     yield _several(names.JOBS, [((state,), count) for state, count in jobs.by_state.items()])
     yield _one(names.SESSIONS, jobs.sessions)
     yield _several(names.STREAMS, jobs.streams.items())
+    yield _several(names.RUNGS, [((rung,), count) for rung, count in jobs.rungs.items()])
     yield _one(names.LOAD, jobs.load)
     yield _one(names.ROOM_AWAY, jobs.away_s)
 

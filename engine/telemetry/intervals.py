@@ -23,6 +23,7 @@ class _Sum:
     kind: str
     encoder: str
     outcomes: Counter[str] = field(default_factory=Counter)
+    fallbacks: Counter[str] = field(default_factory=Counter)
     link_bytes: int = 0
     original_bytes: int | None = None
 
@@ -30,6 +31,7 @@ class _Sum:
 @dataclass(slots=True)
 class _Total:
     frames: int = 0
+    fallbacks: int = 0
     original_bytes: int = 0
     link_bytes: int = 0
 
@@ -49,6 +51,7 @@ class JobIntervals:
             found = self._sums.setdefault(delta.key, _Sum(delta.kind, delta.encoder))
             found.encoder = delta.encoder or found.encoder
             found.outcomes.update(delta.outcomes)
+            found.fallbacks.update(delta.fallbacks)
             found.link_bytes += delta.link_bytes
             if delta.original_bytes is not None:
                 found.original_bytes = (found.original_bytes or 0) + delta.original_bytes
@@ -82,6 +85,8 @@ class JobIntervals:
         frames = sum(found.outcomes.values())
         total = self._totals.setdefault(session_id, _Total())
         total.frames += frames
+        total.fallbacks += found.fallbacks.total()
+        reasons = found.fallbacks.most_common(1)
         total.link_bytes += found.link_bytes
         total.original_bytes += found.original_bytes or 0
         return IntervalRow(
@@ -95,6 +100,8 @@ class JobIntervals:
             ended_at=at,
             interval_s=interval_s,
             frames=frames,
+            fallbacks=found.fallbacks.total(),
+            fallback_reason=reasons[0][0] if reasons else None,
             drops=frames - sum(found.outcomes[name] for name in _SHOWN),
             original_bytes=found.original_bytes,
             link_bytes=found.link_bytes if key.direction == "up" else None,
@@ -123,6 +130,7 @@ class JobIntervals:
                     engine_id=self._engine_id,
                     profile=job.spec.settings.options.profile,
                     frames=total.frames,
+                    fallbacks=total.fallbacks,
                     original_bytes=total.original_bytes,
                     link_bytes=total.link_bytes,
                 )

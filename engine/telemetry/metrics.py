@@ -119,7 +119,7 @@ class Metrics:
         self._latency.labels(kind).observe(latency_ms)
         self._wait.labels(kind).observe(waited_ms / 1000)
         if fallback:
-            self._fallback.labels(fallback).inc()
+            self._fallback.labels(path, fallback).inc()
         if quality is not None:
             self._quality.labels(kind).observe(quality)
         if sizes is not None:
@@ -127,10 +127,11 @@ class Metrics:
 
     def stream(self, delta: StreamDelta) -> None:
         """What a relayed stream did since the last look."""
+        path = "relay" if delta.key.direction == "up" else "playout"
         for outcome, count in delta.outcomes.items():
-            self._frames.labels("relay", delta.kind, outcome).inc(count)
+            self._frames.labels(path, delta.kind, outcome).inc(count)
         for reason, count in delta.fallbacks.items():
-            self._fallback.labels(reason).inc(count)
+            self._fallback.labels(path, reason).inc(count)
         if delta.link_bytes:
             self._link.labels(delta.kind).inc(delta.link_bytes)
         if delta.original_bytes is None:
@@ -149,7 +150,7 @@ class Metrics:
         """Frames that the inference engine answered since the last look."""
         self._frames.labels("inference", kind, outcome).inc(count)
         if fallback:
-            self._fallback.labels(fallback).inc(count)
+            self._fallback.labels("inference", fallback).inc(count)
 
     def lag(self, seconds: float) -> None:
         """A beat of the event loop came so late."""

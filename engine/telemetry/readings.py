@@ -17,6 +17,7 @@ class JobsReading:
         by_state: jobs.
         sessions: rooms that are connected.
         streams: by direction (``up``, ``down``) and kind.
+        rungs: streams by rung of the fallback ladder.
         away_s: longest time that a running job has been out of a room.
     """
 
@@ -24,6 +25,7 @@ class JobsReading:
     sessions: int
     streams: Mapping[tuple[str, str], int]
     load: float
+    rungs: Mapping[str, int]
     away_s: float
 
 

@@ -149,6 +149,7 @@ class Sampler:
     def _jobs(self, listed: Sequence[JobSnapshot], load: float, now: float) -> JobsReading:
         states = dict.fromkeys((state.value for state in JobState), 0)
         streams: dict[tuple[str, str], int] = {}
+        rungs: dict[str, int] = {}
         sessions = 0
         away: dict[tuple[str, str], float] = {}
         for job in listed:
@@ -164,12 +165,15 @@ class Sampler:
                 for stream in job.status.get(direction, {}).get("streams", ()):
                     name = (direction, stream.get("kind", "unknown"))
                     streams[name] = streams.get(name, 0) + 1
+                    if rung := stream.get("rung"):
+                        rungs[rung] = rungs.get(rung, 0) + 1
         self._away_since = away
         return JobsReading(
             by_state=states,
             sessions=sessions,
             streams=streams,
             load=load,
+            rungs=rungs,
             away_s=max((now - since for since in away.values()), default=0.0),
         )
 

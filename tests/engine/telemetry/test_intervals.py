@@ -46,6 +46,19 @@ def test_a_stream_has_a_row_per_interval_and_its_session_the_sums() -> None:
     assert session.seen_at == datetime.fromtimestamp(2_000, UTC)
 
 
+def test_fallbacks_of_the_ladder_are_in_the_row_with_their_first_reason() -> None:
+    intervals = JobIntervals("e1")
+    found = job(up(answers={"fell_back_late": 3, "fell_back_refused": 7}))
+    intervals.add(JobDeltas().take([found]).streams)
+
+    row, session = intervals.end([found], 2_000.0, 10.0)
+
+    assert isinstance(row, IntervalRow)
+    assert (row.fallbacks, row.fallback_reason) == (10, "refused")
+    assert isinstance(session, SessionRow)
+    assert session.fallbacks == 10
+
+
 def test_an_interval_in_which_nothing_happened_has_no_row_but_the_session_is_seen() -> None:
     deltas, intervals = JobDeltas(), JobIntervals("e1")
     intervals.add(deltas.take([job(up())]).streams)

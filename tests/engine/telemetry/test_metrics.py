@@ -70,6 +70,7 @@ def everything() -> Readings:
             sessions=4,
             streams={("up", "video"): 3},
             load=0.25,
+            rungs={"wished": 2, "native": 1},
             away_s=12.0,
         ),
         inference=InferenceReading(
@@ -129,7 +130,8 @@ def test_figures_are_what_happened(metrics: Metrics) -> None:
     found = values(metrics)
 
     assert found['aic_requests_total{api="http",code="200",method="GET /health"}'] == 1
-    assert found['aic_fallback_total{reason="late"}'] == 1
+    assert found['aic_fallback_total{path="rpc",reason="late"}'] == 1
+    assert found['aic_streams_on_rung{rung="native"}'] == 1
     assert found['aic_inference_latency_ms_bucket{kind="video",le="15.0"}'] == 1
     assert found['aic_inference_latency_ms_bucket{kind="video",le="10.0"}'] == 0
     assert found['aic_compression_ratio{kind="video",path="rpc"}'] == pytest.approx(0.9)

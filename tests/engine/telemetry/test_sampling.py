@@ -66,7 +66,9 @@ def metrics() -> Metrics:
 
 
 def test_a_look_shows_jobs_streams_and_load(metrics: Metrics) -> None:
-    jobs = Jobs(job(up(), up("TR_2")), job(up(kind="audio", packets=5), name="j2"))
+    jobs = Jobs(
+        job(up(rung="plain"), up("TR_2", rung="plain")), job(up(kind="audio", packets=5), name="j2")
+    )
     made, _ = sampler(metrics, Clock(), jobs=lambda: jobs)
 
     made.look()
@@ -74,6 +76,7 @@ def test_a_look_shows_jobs_streams_and_load(metrics: Metrics) -> None:
     assert scraped(metrics, "aic_jobs")[("running",)] == 2
     assert scraped(metrics, "aic_jobs")[("failed",)] == 0
     assert scraped(metrics, "aic_streams") == {("up", "video"): 2, ("up", "audio"): 1}
+    assert scraped(metrics, "aic_streams_on_rung") == {("plain",): 2}
     assert scraped(metrics, "aic_sessions") == {(): 2}
     assert scraped(metrics, "aic_engine_load_ratio") == {(): 0.5}
 
@@ -109,7 +112,7 @@ def test_outcomes_of_the_inference_engine_are_counted_on(metrics: Metrics) -> No
         ("any", "fell_back", "inference"): 7,
         ("any", "dropped", "inference"): 1,
     }
-    assert scraped(metrics, "aic_fallback_total") == {("late",): 7}
+    assert scraped(metrics, "aic_fallback_total") == {("inference", "late"): 7}
     assert scraped(metrics, "aic_queue_depth") == {(): 3}
 
 
