@@ -27,6 +27,9 @@ _STEP: Final = 3  # between its points
 # The grid is for blocks that are still this much worse than good after a descent from the vectors
 # around: it costs half of the search, and finds next to nothing where these suit.
 _LOST = np.float32(2.5)
+# Blocks that cost no more than this, of what the cheapest one around did, are not searched.
+_LIKE = np.float32(1.1)
+_NO_COST = np.float32(1e9)
 # Of each component of a difference: 1.7 for each binary digit.
 _LENGTH_BITS: Final = np.array([1.7 * i.bit_length() for i in range(4 * MAX_VECTOR)], np.float32)
 _SPLIT_BITS: Final = 2.5
@@ -129,11 +132,25 @@ def _around(vectors, i, j, near, offers):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
+def _expected(costs, i, j):  # type: ignore[no-untyped-def]
+    """What the cheapest block around cost, and a little: noise makes none of them cheaper."""
+    found = _NO_COST
+    if j:
+        found = min(found, costs[i, j - 1])
+    if i:
+        found = min(found, costs[i - 1, j])
+        if j + 1 < costs.shape[1]:
+            found = min(found, costs[i - 1, j + 1])
+    return np.float32(0) if found == _NO_COST else found * _LIKE
+
+
+@numba.njit(cache=True, nogil=True)
 def _search(current, planes, cost, reach, vectors):  # type: ignore[no-untyped-def]
     offers, near = np.zeros((3, 2), np.int32), np.zeros(2, np.int32)
     best, part = np.zeros(3, np.float32), np.zeros(3, np.float32)
     quarters = np.zeros((4, 2), np.int32)
-    good = (np.float32(0.6) + np.float32(0.02) * cost) * 256  # no wide search below this
+    least = (np.float32(0.6) + np.float32(0.02) * cost) * 256  # no search below this
+    costs = np.full((vectors.shape[0] // 2, vectors.shape[1] // 2), _NO_COST, np.float32)
     for i in range(0, vectors.shape[0], 2):
         for j in range(0, vectors.shape[1], 2):
             top, left = 8 * i, 8 * j
@@ -144,6 +161,7 @@ def _search(current, planes, cost, reach, vectors):  # type: ignore[no-untyped-d
             for k in range(3):
                 x, y = offers[k, 0], offers[k, 1]
                 _try(current, top, left, planes, x, y, 16, cost, near, best)
+            good = max(least, _expected(costs, i // 2, j // 2))
             if best[2] > good:
                 x, y = (int(best[0]) + 2) >> 2 << 2, (int(best[1]) + 2) >> 2 << 2
                 _try(current, top, left, planes, x, y, 16, cost, near, best)
@@ -158,6 +176,7 @@ def _search(current, planes, cost, reach, vectors):  # type: ignore[no-untyped-d
                     if best[2] < last:
                         _descend(current, top, left, planes, 16, cost, near, best)
                 _refine(current, top, left, planes, 16, cost, near, best)
+            costs[i // 2, j // 2] = best[2]
             vectors[i : i + 2, j : j + 2, 0] = int(best[0])
             vectors[i : i + 2, j : j + 2, 1] = int(best[1])
             if best[2] <= np.float32(1.4) * good + 6 * cost:
