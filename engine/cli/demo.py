@@ -36,9 +36,11 @@ from auralink.engine.demo.document import document
 from auralink.engine.demo.live import LiveCall, Log, Snapshot
 from auralink.engine.demo.results import Results, conclude
 from auralink.engine.demo.settings import SAMPLE_CREDIT, DemoSettings, sample
+from auralink.engine.demo.way import way
 from auralink.engine.link.call import Call
 from auralink.engine.media.reader import Clip, ReadOptions
 from auralink.engine.report.page import render
+from auralink.engine.telemetry.timeline import write_spans
 
 CORES = 0.6  # of one, for encoding: the receiver and the picture on the screen need some too
 CURVE_FRAMES = 75  # two to three seconds: enough for a curve, short enough to wait for
@@ -69,6 +71,10 @@ def demo(
     livekit: Annotated[
         bool, typer.Option("--livekit", help="Through real rooms; needs a livekit-server.")
     ] = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write each frame's way, for ui.perfetto.dev."),
+    ] = None,
     open: Annotated[bool, typer.Option(help="Open the report in a browser.")] = True,  # noqa: A002
     json: Json = False,
 ) -> None:
@@ -85,10 +91,14 @@ def demo(
         seed=seed,
     )
     source, fps = _read(settings)
+    if livekit and trace:
+        error = InputError("--trace is of the emulated link")
+        error.add_note("auralink relay --trace FILE draws the way through rooms")
+        raise error
     if livekit:
         _rooms(settings, source, fps, out, quiet=json, opens=open)
         return
-    results = _run(settings, source, fps, curve=curve, quiet=json)
+    results = _run(settings, source, fps, trace, curve=curve, quiet=json)
     page = render(document(results, command=_command()))
     path = _write(out, page)
     if json:
@@ -142,7 +152,13 @@ def _read(settings: DemoSettings) -> tuple[list[Frame], float]:
 
 
 def _run(
-    settings: DemoSettings, source: Sequence[Frame], fps: float, *, curve: bool, quiet: bool
+    settings: DemoSettings,
+    source: Sequence[Frame],
+    fps: float,
+    trace: Path | None,
+    *,
+    curve: bool,
+    quiet: bool,
 ) -> Results:
     def opened(options: EncoderOptions, *, live: bool) -> tuple[VideoEncoder, VideoDecoder]:
         encoder = encoder_for(settings.profile, fps=fps, options=options, adaptive=live)
@@ -155,6 +171,8 @@ def _run(
     anchor.aic(source[:2], *unhurried(), settings.bitrate_bps)
     encoder, decoder = opened(EncoderOptions(cores=CORES), live=True)
     log, last = _call(settings, source, encoder, decoder, quiet=quiet)
+    if trace:
+        write_spans(way(log), trace)
     vp8 = anchor.vp8_at_bits(source, fps, _sent_bps(log, source))
     points: list[anchor.RatePoint] = []
     if curve:

@@ -100,10 +100,15 @@ class FrameTimeline:
 
     def write(self, path: Path) -> None:
         """Write what is there as JSON, whole or not at all.  Open it in ui.perfetto.dev."""
-        document = {"displayTimeUnit": "ms", "traceEvents": list(events(self.spans()))}
-        partial = path.with_name(path.name + ".part")
-        partial.write_text(json.dumps(document), "utf-8")
-        os.replace(partial, path)
+        write_spans(self.spans(), path)
+
+
+def write_spans(spans: Iterable[Span], path: Path) -> None:
+    """Write spans as JSON, whole or not at all."""
+    document = {"displayTimeUnit": "ms", "traceEvents": list(events(spans))}
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(json.dumps(document), "utf-8")
+    os.replace(partial, path)
 
 
 def events(spans: Iterable[Span]) -> Iterator[dict[str, Any]]:
