@@ -6,7 +6,7 @@ the analysis.  Each call computes on the caller's thread, on one core.
 
 import threading
 from collections import OrderedDict
-from typing import Any, Final, final
+from typing import Any, Final
 
 import numpy as np
 import onnxruntime as ort
@@ -30,7 +30,6 @@ MAX_SESSIONS: Final = 4 * len(GRAPHS)  # four sizes: before and after a change, 
 PRECISION: Final[Precision] = "fp32"
 
 
-@final
 class OnnxCodec:
     """`NeuralNetworks` of one codec.  Threads may share it."""
 

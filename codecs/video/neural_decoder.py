@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, final
 
-from auralink.codecs.errors import BitstreamError, DecoderError, UnsupportedError
+from auralink.codecs.errors import AuraLinkError, BitstreamError
 from auralink.codecs.frame import Frame
 from auralink.codecs.neural import picture_code
 from auralink.codecs.neural.networks import NeuralNetworks
@@ -63,7 +63,7 @@ class NeuralDecoder:
             if unit.config is not None:
                 self._start(unit.config)
             return self._decode(unit)
-        except (BitstreamError, DecoderError, UnsupportedError) as error:
+        except AuraLinkError as error:
             return self._frozen(str(error))
 
     def close(self) -> None:

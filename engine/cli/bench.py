@@ -17,7 +17,18 @@ PASS_ON: Final[dict[str, Any]] = {
     "allow_extra_args": True,
     "ignore_unknown_options": True,
 }
-MEASUREMENTS: Final = ("rd", "speed", "rate", "loss", "load", "rpc", "faults", "relay", "soak")
+MEASUREMENTS: Final = (
+    "rd",
+    "speed",
+    "rate",
+    "loss",
+    "load",
+    "rpc",
+    "faults",
+    "relay",
+    "soak",
+    "drift",
+)
 
 
 def bench(

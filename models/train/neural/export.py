@@ -13,10 +13,11 @@ import argparse
 import hashlib
 import io
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 
 from auralink.codecs.frame import Frame
@@ -33,10 +34,10 @@ from auralink.models.codec_manifest import (
 )
 from auralink.models.codec_runtime import OnnxCodec
 from auralink.models.codec_store import CodecModel
-from auralink.models.manifest import Golden
+from auralink.models.manifest import Golden, Precision
 from auralink.models.store import BUNDLED
 from auralink.models.train.golden_clip import golden_clip
-from auralink.models.train.neural import fit, graphs, losses, stored
+from auralink.models.train.neural import calibrate, fit, graphs, losses, stored
 from auralink.models.train.neural.graph_parts import OPSET
 from auralink.models.train.neural.sampler import Material, Sampler
 from auralink.models.train.neural.trainer import CHECKPOINT, Options, Progress
@@ -45,56 +46,97 @@ from auralink.models.train.neural.validate import validate
 VERSION = "0.1.0"
 LICENCE = "Apache-2.0"
 IDS = {"neural-s": 16, "neural-m": 17}
-TOLERANCE = 3.0  # grey levels, after a key and four frames predicted from each other
+# Grey levels, after a key and four frames predicted from each other: floats differ by rounding
+# alone; in 8 bits an activation on the edge of a step may tip over.
+TOLERANCE: dict[Precision, float] = {"fp32": 3.0, "int8": 8.0}
 GOLDEN_LEVEL = 170
 SAMPLES = 1_000_003  # seed of the crops that tables are counted on: no run draws them
 
 
-def export(name: str, material: Material, run: Path, folder: Path, note: str = "") -> CodecEntry:
+def export(
+    name: str, material: Material, run: Path, folder: Path, note: str = ""
+) -> tuple[CodecEntry, ...]:
     nets, state = stored.averaged(run / CHECKPOINT)
     progress = Progress(**state)
     fitted = fit.fit(nets, Sampler(material, Options().size, SAMPLES))
     tables = _npz(fit.arrays(nets, fitted))
-    built = graphs.build(nets["intra"], nets["predict"])
-    made: dict[GraphName, bytes] = {graph: built[graph].SerializeToString() for graph in GRAPHS}
-    folder.mkdir(parents=True, exist_ok=True)
+    shared = _Shared(name=name, folder=folder)
+    shared.add(f"{name}.tables.npz", tables)
+    shared.add(f"{name}.weights.npz", stored.packed(nets))
+    floats = graphs.build(nets["intra"], nets["predict"])
+    model = Model.from_bytes(tables)
+    first = _model(shared, "fp32", floats, model)
+    ranges = calibrate.ranges(first, floats, material)
+    second = _model(shared, "int8", graphs.build(nets["intra"], nets["predict"], ranges), model)
+    stream = _golden_stream(OnnxCodec(first))
+    golden = pack_stream(
+        stream,
+        {m.entry.precision: decode_stream(OnnxCodec(m), stream) for m in (first, second)},
+    )
+    digest = shared.add(first.entry.golden.file, golden).sha256
+    entries = tuple(
+        replace(m.entry, golden=replace(m.entry.golden, sha256=digest)) for m in (first, second)
+    )
+    record = _record(name, nets, progress, material, fitted) | {"note": note}
+    shared.add(first.entry.training_record, (json.dumps(record, indent=1) + "\n").encode())
+    folder.mkdir(parents=True, exist_ok=True)  # only now: a failed export leaves what was there
+    for file, content in shared.contents.items():
+        (folder / file).write_bytes(content)
+    write_codecs(folder, entries)
+    return entries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    """What a codec's precisions have in common, and all files by name."""
+
+    name: str
+    folder: Path
+    contents: dict[str, bytes] = field(default_factory=dict, repr=False)
+
+    def add(self, name: str, content: bytes) -> File:
+        self.contents[name] = content
+        return self.file(name)
+
+    def file(self, name: str) -> File:
+        content = self.contents[name]
+        digest = hashlib.sha256(content).hexdigest()
+        return File(file=name, sha256=digest, size_bytes=len(content))
+
+
+def _model(
+    shared: _Shared,
+    precision: Precision,
+    built: dict[str, tuple[onnx.ModelProto, list[str]]],
+    tables: Model,
+) -> CodecModel:
+    """The graphs of one precision, added to the files."""
+    name = shared.name
+    made: dict[GraphName, bytes] = {graph: built[graph][0].SerializeToString() for graph in GRAPHS}
     entry = CodecEntry(
-        folder=folder,
+        folder=shared.folder,
         name=name,
         id=IDS[name],
         version=VERSION,
-        precision="fp32",
+        precision=precision,
         opset=OPSET,
-        tables=_write(folder, f"{name}.tables.npz", tables),
-        weights=_write(folder, f"{name}.weights.npz", stored.packed(nets)),
+        tables=shared.file(f"{name}.tables.npz"),
+        weights=shared.file(f"{name}.weights.npz"),
         graphs={
-            graph: _write(folder, f"{name}.{graph.replace('_', '-')}.onnx", content)
+            graph: shared.add(f"{name}.{precision}.{graph.replace('_', '-')}.onnx", content)
             for graph, content in made.items()
         },
         licence=LICENCE,
         training_record=f"{name}.training.json",
-        golden=Golden(file=f"{name}.golden.npz", sha256="0" * 64, tolerance=TOLERANCE),
+        golden=Golden(file=f"{name}.golden.npz", sha256="0" * 64, tolerance=TOLERANCE[precision]),
     )
-    codec = OnnxCodec(CodecModel(entry=entry, tables=Model.from_bytes(tables), graphs=made))
-    stream = _golden_stream(codec)
-    golden = pack_stream(stream, {"fp32": decode_stream(codec, stream)})
-    file = _write(folder, entry.golden.file, golden)
-    entry = replace(entry, golden=replace(entry.golden, sha256=file.sha256))
-    record = _record(name, nets, progress, material, fitted) | {"note": note}
-    (folder / entry.training_record).write_text(json.dumps(record, indent=1) + "\n")
-    write_codecs(folder, (entry,))
-    return entry
+    return CodecModel(entry=entry, tables=tables, graphs=made)
 
 
 def _npz(arrays: dict[str, np.ndarray]) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
-
-
-def _write(folder: Path, name: str, content: bytes) -> File:
-    (folder / name).write_bytes(content)
-    return File(file=name, sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
 
 
 def _golden_stream(codec: OnnxCodec) -> GoldenStream:
@@ -162,8 +204,9 @@ def main() -> None:
     parser.add_argument("--note", default="", help="goes into the training record")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    entry = export(args.name, Material(args.material), args.run, args.folder, args.note)
-    print(f"{entry.label}: {entry.size_bytes:,} bytes to run")
+    entries = export(args.name, Material(args.material), args.run, args.folder, args.note)
+    for entry in entries:
+        print(f"{entry.label}: {entry.size_bytes:,} bytes to run")
 
 
 if __name__ == "__main__":

@@ -205,15 +205,44 @@ class Builder:
 
     # -- inside ---------------------------------------------------------------------------------
 
+    def _eight_bits(self, x: str, *, signed: bool) -> str:
+        """Through 8 bits and back, in the 8-bit graph."""
+        self.ranged.append(x)
+        if self.ranges is None:
+            return x
+        scale, zero = (self.ranges[x] / 127, SIGNED_ZERO) if signed else (self.ranges[x] / 255, 0)
+        steps = [self.constant(f"{x}_s", float(scale)), self.constant(f"{x}_z", np.uint8(zero))]
+        small = self.add("QuantizeLinear", [x, *steps], f"{x}_q")
+        return self.add("DequantizeLinear", [small, *steps], f"{x}_dq")
+
+    def _small_conv(self, x: str, conv: nn.Conv2d, name: str, **attributes: object) -> str:
+        """A convolution whose weights have seven bits, per output channel, in the 8-bit graph."""
+        kernel, bias = weight_of(conv), bias_of(conv)
+        if self.ranges is None:
+            return self.conv(x, kernel, bias, name, **attributes)
+        scale = np.maximum(np.abs(kernel).max((1, 2, 3)), 1e-8) / WEIGHT_LIMIT
+        steps = np.rint(kernel / scale[:, None, None, None]).astype(np.int8)
+        parts = [
+            self.constant(f"{name}_w", steps),
+            self.constant(f"{name}_w_s", scale.astype(np.float32)),
+            self.constant(f"{name}_w_z", np.zeros(len(scale), np.int8)),
+        ]
+        weight = self.add("DequantizeLinear", parts, f"{name}_w_dq", axis=0)
+        inputs = [x, weight, self.constant(f"{name}_b", bias)]
+        return self.add("Conv", inputs, name, kernel_shape=list(kernel.shape[2:]), **attributes)
+
     def _block(self, x: str, block: nn.Module, name: str) -> str:
-        kernel = weight_of(block.spread)
-        channels, reach = kernel.shape[0], kernel.shape[2] // 2
-        inner = self.conv(
-            x, kernel, bias_of(block.spread), f"{name}.spread", group=channels, pads=[reach] * 4
+        """In 8 bits only what is added to the input is rounded, never the input itself."""
+        channels, reach = block.spread.weight.shape[0], block.spread.weight.shape[2] // 2
+        seen = self._eight_bits(x, signed=True)
+        inner = self._small_conv(
+            seen, block.spread, f"{name}.spread", group=channels, pads=[reach] * 4
         )
-        wide = self.conv(inner, weight_of(block.widen), bias_of(block.widen), f"{name}.widen")
-        wide = self.add("Relu", [wide], f"{name}.relu")
-        narrow = self.conv(wide, weight_of(block.narrow), bias_of(block.narrow), f"{name}.narrow")
+        inner = self._eight_bits(inner, signed=True)
+        wide = self._small_conv(inner, block.widen, f"{name}.widen")
+        wide = self._eight_bits(self.add("Relu", [wide], f"{name}.relu"), signed=False)
+        narrow = self._small_conv(wide, block.narrow, f"{name}.narrow")
+        narrow = self._eight_bits(narrow, signed=True)
         return self.add("Add", [x, narrow], f"{name}.sum")
 
     def _integer(self, x: str, layer: IntegerConv, name: str) -> str:

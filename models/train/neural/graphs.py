@@ -30,13 +30,21 @@ GREY = 255.0
 Ranges = Mapping[str, Mapping[str, float]]  # by graph, by activation
 
 
-def build(intra: Intra, predict: Predict) -> dict[str, onnx.ModelProto]:
-    """All five, by name."""
+def build(
+    intra: Intra, predict: Predict, ranges: Ranges | None = None
+) -> dict[str, tuple[onnx.ModelProto, list[str]]]:
+    """All five by name, each with the activations whose range 8 bits need.
+
+    Args:
+        ranges: makes the blocks compute in 8 bits.
+    """
     makers = (_key_analysis, _key_synthesis, _delta_context, _delta_analysis, _delta_synthesis)
     nets: tuple[nn.Module, ...] = (intra, intra, predict, predict, predict)
-    return {
-        name: make(net, Builder()) for name, make, net in zip(GRAPHS, makers, nets, strict=True)
-    }
+    built = {}
+    for name, make, net in zip(GRAPHS, makers, nets, strict=True):
+        builder = Builder(None if ranges is None else ranges[name])
+        built[name] = make(net, builder), builder.ranged
+    return built
 
 
 def _ports(net: nn.Module) -> dict[str, Port]:
