@@ -46,6 +46,7 @@ from auralink.engine.room.transport import PublishedData, RoomTransport, VideoSi
 from auralink.engine.room.video_in import VideoIn
 from auralink.engine.tasks import spawn
 from auralink.engine.telemetry.timeline import NO_TIMELINE, Timeline
+from auralink.models.codec_runtime import open_codec
 
 _STEER_S: Final = 0.25
 _KEY_EVERY_US: Final = 500_000  # requests of several receivers become one key
@@ -241,6 +242,7 @@ class Uplink:
             options=options.encoder,
             base=open_remote_base,
             clock=self._clock,
+            neural=open_codec,
         )
 
     def _end(self, sid: str) -> None:

@@ -23,6 +23,7 @@ from auralink.engine.rpc.encoders import (
 )
 from auralink.engine.rpc.requests import Job, Media
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
+from auralink.models.codec_runtime import open_codec
 
 T = TypeVar("T")
 
@@ -117,6 +118,8 @@ def open_in_process(profile: str) -> OpenVideo:
 
     def opening(*, fps: float, screen: bool) -> VideoEncoder:
         options = EncoderOptions(screen=True if screen else None)
-        return open_encoder(profile, fps=fps, options=options, clock=time.perf_counter)
+        return open_encoder(
+            profile, fps=fps, options=options, clock=time.perf_counter, neural=open_codec
+        )
 
     return opening

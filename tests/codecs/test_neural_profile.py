@@ -170,6 +170,21 @@ def test_rate_control_meets_its_target_and_keeps_the_first_key_small() -> None:
     assert settled == pytest.approx(200_000, rel=0.15)
 
 
+def test_a_stream_goes_on_with_another_encoder() -> None:
+    to, options = receiver(), EncoderOptions(first_unit=70_003)
+    first = encoder()
+    for number in range(3):
+        push(to, first.encode(moving(number, SIZE), WISH).packets)
+    second = open_encoder("neural-s", fps=30, options=options, neural=networks)
+    statuses = [
+        picture.status
+        for number in range(3, 20)
+        for picture in push(to, second.encode(moving(number, SIZE), WISH).packets)
+    ]
+
+    assert statuses == [Status.DECODED] * 17
+
+
 def test_times_that_go_back_are_refused() -> None:
     one = encoder()
     one.encode(moving(5, SIZE), WISH)
