@@ -5,8 +5,8 @@
     python -m auralink.bench.soak --minutes 20 --out bench/results/soak.json
 
 Every `CYCLE_S` the publisher publishes anew, mutes and unmutes, a viewer joins and leaves, and the
-loss of the link changes; every fourth cycle the publisher itself leaves and comes back.  Memory of
-the relay's processes, its file descriptors, threads and tasks are noted every `SAMPLE_S`.
+loss of the link changes; every fourth cycle the publisher itself leaves and comes back.  Memory,
+file descriptors, threads and tasks of the relay's halves are noted every `SAMPLE_S`.
 
 Linux, as root, with a livekit-server.
 """
@@ -48,7 +48,8 @@ _DELAY_MS: Final = 25.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     at_s: float
-    rss_mb: float  # of the relay and its workers
+    rss_mb: float  # of both halves of the relay
+    workers_mb: float  # of their worker processes, which come and go
     descriptors: int
     threads: int
     tasks: int
@@ -63,7 +64,7 @@ class Result:
     pictures: int  # viewers that saw one
     republished: int
     samples: tuple[Sample, ...]
-    rss_mb_per_min: float
+    rss_mb_per_min: float  # without workers
     descriptors: tuple[int, int]  # median of the first and the last fifth after the warm-up
     tasks: tuple[int, int]
 
@@ -108,7 +109,8 @@ def _soak(on_stage: Stage, minutes: float, progress: Progress) -> Result:
                 samples.append(_sample(halves, time.monotonic() - started))
             seen += viewer.has("first_us")
             viewer.leave()
-            progress(f"{samples[-1].at_s:.0f} s: {samples[-1].rss_mb:.0f} MB, {samples[-1].tasks}")
+            now = samples[-1]
+            progress(f"{now.at_s:.0f} s: {now.rss_mb:.0f} + {now.workers_mb:.0f} MB, {now.tasks}")
     finally:
         publisher.leave()
         for half in halves:
@@ -135,22 +137,22 @@ def _half(on_stage: Stage, role: str, side: Side) -> Person:
 
 
 def _sample(halves: Sequence[Person], at_s: float) -> Sample:
-    memory, descriptors, threads = 0.0, 0, 0
     roots = [psutil.Process(half.process.pid) for half in halves]
-    for one in [*roots, *(child for root in roots for child in root.children(recursive=True))]:
-        try:
-            memory += one.memory_info().rss / 1e6
-            descriptors += one.num_fds()
-            threads += one.num_threads()
-        except psutil.Error:
-            continue  # ended in between
     return Sample(
         at_s=at_s,
-        rss_mb=memory,
-        descriptors=descriptors,
-        threads=threads,
+        rss_mb=sum(root.memory_info().rss for root in roots) / 1e6,
+        workers_mb=sum(map(_resident_mb, (c for r in roots for c in r.children(recursive=True)))),
+        descriptors=sum(root.num_fds() for root in roots),
+        threads=sum(root.num_threads() for root in roots),
         tasks=sum(half.ask("tasks", "tasks") for half in halves),
     )
+
+
+def _resident_mb(process: psutil.Process) -> float:
+    try:
+        return float(process.memory_info().rss) / 1e6
+    except psutil.Error:
+        return 0.0  # ended in between
 
 
 def conclude(
@@ -208,7 +210,8 @@ def save(result: Result, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     tree = dataclasses.asdict(result)
     for sample in tree["samples"]:
-        sample["at_s"], sample["rss_mb"] = round(sample["at_s"], 1), round(sample["rss_mb"], 1)
+        for name in ("at_s", "rss_mb", "workers_mb"):
+            sample[name] = round(sample[name], 1)
     path.write_text(json.dumps({"schema": 1, **tree}, indent=1) + "\n", "utf-8")
 
 

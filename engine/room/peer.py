@@ -105,8 +105,9 @@ class Peer:
                 sender.replaceTrack(None)
                 transceiver.direction = "inactive"
                 self._dirty.set()
-                # Its section stays for ever, its two tasks need not.
-                stopping = spawn(sender.stop(), "end of a sender", self.path.broken)
+                # Its section stays for ever, what it holds need not.
+                ending = compat.end_sender(transceiver)
+                stopping = spawn(ending, "end of a sender", self.path.broken)
                 self._stopping.add(stopping)
                 stopping.add_done_callback(self._stopping.discard)
 

@@ -125,7 +125,12 @@ def test_a_relay_that_grows_has_a_slope_and_one_that_does_not_has_none() -> None
     def samples(per_minute: float) -> tuple[soak.Sample, ...]:
         return tuple(
             soak.Sample(
-                at_s=at, rss_mb=300 + at / 60 * per_minute, descriptors=40, threads=9, tasks=50
+                at_s=at,
+                rss_mb=300 + at / 60 * per_minute,
+                workers_mb=150.0,
+                descriptors=40,
+                threads=9,
+                tasks=50,
             )
             for at in range(0, 600, 5)
         )
@@ -141,7 +146,9 @@ def test_a_relay_that_grows_has_a_slope_and_one_that_does_not_has_none() -> None
 
 
 def test_a_soak_is_saved_and_loaded(tmp_path: Path) -> None:
-    sample = soak.Sample(at_s=5.0, rss_mb=300.0, descriptors=40, threads=9, tasks=50)
+    sample = soak.Sample(
+        at_s=5.0, rss_mb=300.0, workers_mb=150.0, descriptors=40, threads=9, tasks=50
+    )
     made = soak.conclude((sample,), minutes=1, asked=1, viewers=(1, 1), republished=1)
 
     soak.save(made, tmp_path / "s.json")
