@@ -102,3 +102,15 @@ def test_faults_are_those_of_the_committed_results() -> None:
         row = [one["number"], one["name"], one["expected"]]
         row.append(f"{one['passed']} of {one['trials']}")
         assert f"| {' | '.join(row)} |" in PAGE
+
+
+def test_speeds_are_those_of_the_committed_results() -> None:
+    results = json.loads((ROOT / "bench" / "results" / "rpc.json").read_text("utf-8"))
+
+    for peak in results["peaks"]:
+        figures = (peak["worst_per_s"], peak["best_per_s"], peak["server_us"])
+        assert cells(peak["shape"]) == [peak["shape"], *(f"{one:.0f}" for one in figures)]
+    late = results["latency"]
+    assert f"({late['per_s']:.0f} a second)" in PAGE
+    assert f"50 % within {late['p50_ms']:.1f} ms, 95 % {late['p95_ms']:.1f}" in PAGE
+    assert f"99 % {late['p99_ms']:.1f}, all {late['max_ms']:.1f}" in PAGE
