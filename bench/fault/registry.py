@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from auralink.bench.fault import (
+    control,
     database,
     drift,
     flow,
@@ -29,6 +30,7 @@ FAULTS: Final[tuple[Fault[Any], ...]] = tuple(
             *redis.FAULTS,
             *database.FAULTS,
             *scrape.FAULTS,
+            *control.FAULTS,
         ),
         key=lambda fault: int(fault.number.removeprefix("F")),
     )

@@ -1,5 +1,7 @@
 """``auralink serve``: the engine as a service."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,12 +59,17 @@ def _serve(config: Path | None, secrets: Path | None, flags: dict[str, Any]) -> 
     live = LiveSettings(loaded, given)
 
     from auralink.engine.service import running
+    from auralink.engine.service.serving import FORCED
 
     code = 0
 
     async def work() -> None:
         nonlocal code
         code = await running.serve(live, told=note)
+        if code == FORCED:
+            # Threads in native code would be waited for otherwise, and somebody hurries.
+            sys.stderr.flush()
+            os._exit(code)
 
     running.set_up_logs(live)
     loop.run(work())

@@ -1,6 +1,7 @@
 """The whole engine as one process: settings to exit code.  What `auralink serve` calls."""
 
 import asyncio
+import contextlib
 import importlib.metadata
 import os
 import socket
@@ -8,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from auralink.engine.cpu import CpuShare
@@ -28,6 +30,8 @@ from auralink.engine.telemetry.logs import LogSettings, set_up_logging
 from auralink.engine.telemetry.metrics import Metrics
 from auralink.engine.telemetry.readings import WorkersReading
 from auralink.engine.telemetry.rpc import RpcObserver
+
+_FORCED_S: Final = 0.3  # for workers, once somebody hurries; they end by themselves with us
 
 
 def open_pool(settings: Settings) -> WorkerPool:
@@ -120,15 +124,20 @@ async def serve(live: LiveSettings, told: Callable[[str], None]) -> int:
         ConfigError, StartError: it does not start.
     """
     pool = open_pool(live.now)
+    limit_s: float | None = None
     try:
         context = context_of(live, pool)
         host = live.now.http.host
-        return await serving.serve(
+        code = await serving.serve(
             context,
             serving.Told(
                 listening=lambda port: told(f"HTTP on http://{host}:{port}"),
                 ready=lambda: told("ready"),
             ),
         )
+        limit_s = _FORCED_S if code == serving.FORCED else None
+        return code
     finally:
-        await asyncio.to_thread(pool.close)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await asyncio.to_thread(pool.close)

@@ -122,6 +122,32 @@ def test_it_serves_until_sigterm_and_says_nothing_secret(engine: Callable[..., E
     assert SECRET not in "".join(one.lines)
 
 
+def test_the_first_sigterm_drains_and_the_second_waits_for_nobody(
+    engine: Callable[..., Engine],
+) -> None:
+    one = engine(
+        *("--drain", "3600"),
+        LIVEKIT_URL="ws://127.0.0.1:9",  # nobody is there: the job tries again and again
+        LIVEKIT_API_KEY="key",
+        LIVEKIT_API_SECRET=LIVEKIT_SECRET,
+    ).started()
+    request = urllib.request.Request(
+        f"{one.url}{API}/jobs",
+        data=b'{"room": "a"}',
+        headers={"Authorization": f"Bearer {token_of()}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 201
+
+    one.process.send_signal(signal.SIGTERM)
+    one.until("draining")
+    probes = [one.status(path) for path in ("/readiness", "/liveness")]
+    one.process.send_signal(signal.SIGTERM)
+
+    assert probes == [503, 200]
+    assert one.ended() == 130
+
+
 def test_sighup_reads_the_settings_again_and_bad_ones_change_nothing(
     engine: Callable[..., Engine], tmp_path: Path
 ) -> None:
