@@ -29,7 +29,6 @@ _DEADLINE_S: Final = 1.0
 # A key of the largest picture at the slowest preset takes this long per megapixel.
 _S_PER_MEGAPIXEL: Final = 3.0
 _LIVE_S: Final = 0.9  # with the kill it is over within a second
-_LIVE_START_S: Final = 5.0  # to build a codec at a worker that is up, or to wait for one
 
 
 def open_remote_base(size: tuple[int, int], settings: BaseSettings) -> BaseEncoder:
@@ -58,7 +57,7 @@ def encoder_at(
     """
     if profile in LEARNED_PROFILES:
         make = partial(open_encoder, profile, fps=fps, options=options, neural=open_codec)
-        return RemoteVideoEncoder(make, host=host, deadline_s=_LIVE_S, start_s=_LIVE_START_S)
+        return RemoteVideoEncoder(make, host=host, deadline_s=_LIVE_S)
     return open_encoder(profile, fps=fps, options=options, base=base_at(host), clock=clock)
 
 
@@ -70,7 +69,6 @@ def base_at(host: Host) -> OpenBase:
             partial(open_base, size, settings),
             host=host,
             deadline_s=_LIVE_S,
-            start_s=_LIVE_START_S,
         )
 
     return open_at_worker
@@ -79,4 +77,4 @@ def base_at(host: Host) -> OpenBase:
 def decoder_at(host: Host) -> VideoDecoder:
     """A decoder for a call, with its networks, at a host's worker."""
     make = partial(open_decoder, neural=open_codec)
-    return RemoteVideoDecoder(make, host=host, deadline_s=_LIVE_S, start_s=_LIVE_START_S)
+    return RemoteVideoDecoder(make, host=host, deadline_s=_LIVE_S)

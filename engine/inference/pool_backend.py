@@ -25,6 +25,7 @@ from auralink.engine.inference.services import Made, Make
 R = TypeVar("R")
 
 _DEADLINE_S: Final = 0.9  # then a call is a hang; with the kill it is over within a second
+_START_S: Final = 5.0  # to make a service: models are loaded already
 _PATIENCE: Final = 2.0  # times what the frame had from capture to deadline
 _THREADS: Final = 64  # most of them for calls that nobody waits for any longer
 
@@ -73,7 +74,7 @@ class PoolBackend:
             stream = self._seat(request)
         patience_s = _PATIENCE * (request.deadline_us - request.captured_us) / 1e6
         if stream.seat.is_fresh:
-            patience_s = max(patience_s, 2 * _DEADLINE_S)  # it has to be made first
+            patience_s = _START_S + _DEADLINE_S  # it has to be made first
         running = asyncio.ensure_future(self._in_thread(self._run, stream, request.payload))
         running.add_done_callback(_note)
         await asyncio.wait({running}, timeout=patience_s)
@@ -112,7 +113,7 @@ class PoolBackend:
         if make is None:
             raise BackendError(f"no model {request.model!r}")
         seat = self._pool.seat(
-            make, doing=f"running {request.model}", deadline_s=_DEADLINE_S, start_s=_DEADLINE_S
+            make, doing=f"running {request.model}", deadline_s=_DEADLINE_S, start_s=_START_S
         )
         stream = self._streams[request.stream] = _Stream(seat, request.model)
         return stream
