@@ -48,14 +48,14 @@ async def backend(pool: WorkerPool) -> AsyncIterator[PoolBackend]:
     await backend.close()
 
 
-def request(stream: str, model: str, payload: Task) -> Request[Task]:
+def request(stream: str, model: str, payload: Task, deadline_us: int = 10_000_000) -> Request[Task]:
     return Request(
         stream=stream,
         media=Media.VIDEO,
         model=model,
         size=(64, 48),
         captured_us=0,
-        deadline_us=33_000,
+        deadline_us=deadline_us,
         payload=payload,
     )
 
@@ -113,7 +113,7 @@ async def test_a_stream_whose_call_hangs_moves_on_and_nobody_waits(backend: Pool
     assert await odd(backend, "b", 0) == 1
 
     with pytest.raises(BackendError, match="odd still runs after 66 ms: the stream moves on"):
-        await odd(backend, "a", "hang")
+        await backend.run(request("a", "odd", Task(None, "hang"), deadline_us=33_000))
 
     assert await odd(backend, "a", 0) == 1  # a new service, at another worker
     assert await odd(backend, "b", 0) == 2  # undisturbed so far
