@@ -14,7 +14,7 @@
 
 Arrivals are open-loop and timed by their schedule.  One event loop makes the load and runs the
 engine, so the loop's own work counts against the engine.  On a machine that others use as well,
-``chrt -r 5`` in front keeps them out; the record says so.
+``chrt -r 5`` in front keeps them out; the record says so.  ``--show FILE`` prints a record.
 """
 
 import argparse
@@ -28,7 +28,17 @@ from typing import Any, Final
 
 from auralink.bench import machine
 from auralink.bench.load_backends import STAGES, Stage
-from auralink.bench.load_records import Kind, LoadResult, Overload, Step, save, summary, table
+from auralink.bench.load_records import (
+    Kind,
+    LoadResult,
+    Overload,
+    Step,
+    load,
+    report,
+    save,
+    summary,
+    table,
+)
 from auralink.bench.load_traffic import DEADLINE_US, Heard, Phase, Traffic
 from auralink.codecs.errors import AuraLinkError, InputError
 from auralink.engine.cli import loop
@@ -258,8 +268,21 @@ def parse(arguments: Sequence[str]) -> Options:
     )
 
 
+def _show(path: Path) -> int:
+    """A record as the documents have it."""
+    try:
+        print(report(load(path)))
+    except AuraLinkError as failed:
+        print(f"error: {failed}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parse(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["--show"] and len(words) == 2:
+        return _show(Path(words[1]))
+    options = parse(words)
 
     async def measure() -> None:
         result = await run(options, lambda text: print(text, file=sys.stderr, flush=True))

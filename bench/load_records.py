@@ -129,11 +129,20 @@ def summary(result: LoadResult) -> str:
         back = "not in time" if one.recovery_ms is None else f"{one.recovery_ms:.0f} ms"
         sound = 1 - one.step.sound.coded_share if one.step.sound else 0.0
         lines.append(
-            f"{one.times}x: goodput {one.goodput_share:.0%} of the best, sound not coded "
-            f"{sound:.2%}, {late} answers late, recovery {back}, memory "
+            f"{one.times}x: goodput {one.goodput_share:.0%} of the most on the curve, sound "
+            f"not coded {sound:.2%}, {late} answers late, recovery {back}, memory "
             f"{one.step.rss_first_mb:.0f} -> {one.step.rss_last_mb:.0f} MB"
         )
     return "\n".join(lines)
+
+
+def report(result: LoadResult) -> str:
+    """Markdown: what a document says of a record."""
+    cores, cpu = result.machine.get("cores", "?"), result.machine.get("cpu", "unknown processor")
+    where = f"on {cores} cores of {cpu}, {result.scheduling} priority, load average before it "
+    facts = "\n".join(f"- {line}" for line in summary(result).splitlines())
+    made = f"`{result.command}` {where}{result.load_average:.1f}."
+    return "\n\n".join((table(result), facts, made))
 
 
 def save(result: LoadResult, path: Path) -> None:
