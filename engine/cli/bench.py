@@ -24,6 +24,7 @@ MEASUREMENTS: Final = (
     "loss",
     "load",
     "rpc",
+    "control",
     "faults",
     "relay",
     "soak",
