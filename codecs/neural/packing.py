@@ -17,6 +17,7 @@ from auralink.codecs.neural.tiles import Grid
 Packed: TypeAlias = npt.NDArray[np.uint8]  # (96, height / 8, width / 8)
 
 CHANNELS: Final = 96
+MAX_AREA: Final = 1920 * 1088  # of pictures that networks are run on: a gigabyte of activations
 CELL: Final = 16
 
 

@@ -14,13 +14,13 @@ a unit builds on a state that is the encoder's.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias, final
+from typing import TypeAlias, final
 
 from auralink.codecs.errors import AuraLinkError, BitstreamError
 from auralink.codecs.frame import Frame
 from auralink.codecs.neural import picture_code
 from auralink.codecs.neural.networks import NeuralNetworks
-from auralink.codecs.neural.packing import cropped, grid_of
+from auralink.codecs.neural.packing import MAX_AREA, cropped, grid_of
 from auralink.codecs.neural.picture_code import State
 from auralink.codecs.neural.ring import Ring
 from auralink.codecs.video.depacketizer_unit import UnitReader
@@ -29,7 +29,6 @@ from auralink.codecs.video.protocol import Kind, Picture, Status
 from auralink.codecs.video.syntax import StreamConfig
 
 OpenNeural: TypeAlias = Callable[[str | int], NeuralNetworks]  # by name or by id
-MAX_AREA: Final = 1920 * 1088  # activations of larger pictures would take a gigabyte
 
 
 @dataclass(frozen=True, slots=True)

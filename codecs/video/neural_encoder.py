@@ -19,7 +19,7 @@ from auralink.codecs.errors import EncoderError, InputError
 from auralink.codecs.frame import Frame
 from auralink.codecs.neural import picture_code
 from auralink.codecs.neural.networks import NeuralNetworks
-from auralink.codecs.neural.packing import Planes, padded
+from auralink.codecs.neural.packing import MAX_AREA, Planes, padded
 from auralink.codecs.neural.picture_code import Made, State
 from auralink.codecs.neural.ring import Ring
 from auralink.codecs.video.neural_rate import (
@@ -39,7 +39,6 @@ from auralink.codecs.video.static_scene import MAX_SKIPS, StaticScene
 from auralink.codecs.video.syntax import Profile
 from auralink.codecs.video.unit_writer import UnitWriter
 
-MAX_AREA: Final = 1920 * 1088  # activations of larger pictures would take a gigabyte
 # Bytes of a payload: a packet less its number, one distance, index and count, and a correction ...
 _DELTA_LIMIT: Final = MAX_DATA_BYTES - 11
 _KEY_LIMIT: Final = MAX_DATA_BYTES - 5 - 30  # ... or a configuration, the largest there is
