@@ -11,10 +11,11 @@ from grpc import aio
 from auralink.codecs.video.profiles import open_decoder
 from auralink.codecs.video.protocol import Outcome
 from auralink.engine.rpc.encoders import Unit
-from auralink.engine.rpc.parts import ModelFact, Parts, Threads
+from auralink.engine.rpc.parts import ModelFact, Parts
 from auralink.engine.rpc.requests import Job, Media
 from auralink.engine.rpc.server import GrpcServer
 from auralink.engine.rpc.settings import RpcSettings
+from auralink.engine.rpc.threads import Threads
 
 _UNIT: Final = b"\x64" + bytes(100)  # one packet
 MOST_STREAMS: Final = 1_600

@@ -23,9 +23,10 @@ from auralink.engine.inference.hosts import Host
 from auralink.engine.inference.remote import RemoteEncoder
 from auralink.engine.rpc.access import Visitor
 from auralink.engine.rpc.encoders import OpenVideo
-from auralink.engine.rpc.parts import ModelFact, Observer, Threads, Unobserved, parts_of
+from auralink.engine.rpc.parts import ModelFact, Observer, Unobserved, parts_of
 from auralink.engine.rpc.server import GrpcServer
 from auralink.engine.rpc.settings import RpcSettings, TlsFiles
+from auralink.engine.rpc.threads import Threads
 from auralink.engine.service.auth.principal import Principal
 from auralink.engine.service.context import Context
 from auralink.engine.service.errors import Limited, Unauthenticated

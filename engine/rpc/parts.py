@@ -1,11 +1,9 @@
 """What the gRPC service is built from: the things that do the work, given from outside."""
 
-import asyncio
-import concurrent.futures
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar, final
+from typing import Protocol, final
 
 import grpc
 
@@ -24,8 +22,6 @@ from auralink.engine.rpc.encoders import (
 from auralink.engine.rpc.requests import Job, Media
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
 from auralink.models.codec_runtime import open_codec
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,20 +62,6 @@ class Parts:
     model: Callable[[], ModelFact]
     door: Door | None = None
     observer: Observer = field(default_factory=Unobserved)
-
-
-@final
-class Threads:
-    """A `Run` with so many threads.  They mostly wait for worker processes."""
-
-    def __init__(self, most: int) -> None:
-        self._pool = concurrent.futures.ThreadPoolExecutor(most, thread_name_prefix="rpc")
-
-    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:
-        return asyncio.get_running_loop().run_in_executor(self._pool, work)
-
-    def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def parts_of(

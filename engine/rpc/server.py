@@ -148,6 +148,7 @@ class GrpcServer:
                 await self._sweeper
         await server.stop(self._settings.drain_s if drain_s is None else drain_s)
         await self._streams.close_all()
+        await self._service.close()
 
     def _build(self) -> aio.Server:
         server = aio.server(

@@ -12,6 +12,7 @@ from auralink.engine.rpc import answers, hints, requests
 from auralink.engine.rpc.access import SERVICE
 from auralink.engine.rpc.compressing import CompressCall
 from auralink.engine.rpc.decoders import AudioUnpacker, StreamDecoder, VideoUnpacker
+from auralink.engine.rpc.decoding import Decoding
 from auralink.engine.rpc.failures import FieldError
 from auralink.engine.rpc.limits import FrameRate
 from auralink.engine.rpc.methods import Bidirectional, Call, Unary
@@ -27,6 +28,7 @@ from auralink.engine.service.errors import Limited, NotFound
 _ENVELOPE_BYTES: Final = 64 << 10
 # Analysing so many samples takes less than a millisecond; more are taken off the event loop.
 _FEW_SAMPLES: Final = 50
+_CLOSING_S: Final = 5.0
 
 
 @final
@@ -38,6 +40,7 @@ class CompressionService:
         self._version = version
         self._started_s = time.monotonic()
         self._decoding = 0
+        self._ending: set[asyncio.Task[None]] = set()
         self.serving = True
 
     def methods(self) -> list[Unary[Any, Any] | Bidirectional[Any, Any]]:
@@ -109,7 +112,7 @@ class CompressionService:
         if self._decoding >= self._settings.max_streams:
             raise Limited(f"{self._decoding} streams are being decoded")
         self._decoding += 1
-        decoder: StreamDecoder | None = None
+        decoding: Decoding | None = None
         try:
             media: Media | None = None
             rate = FrameRate(self._settings.frames_per_s)
@@ -120,15 +123,30 @@ class CompressionService:
                     raise FieldError("frame_type", "a call is for one type of frame")
                 media = wanted
                 await self._pace(rate)
-                if decoder is None:
-                    decoder = await self._parts.run(partial(self._open_decoder, wanted))
-                decode = partial(decoder.decode, request.compressed_data)
-                decoded = await self._parts.run(decode)
+                if decoding is None:
+                    opening = partial(self._open_decoder, wanted)
+                    decoding = Decoding(opening, self._parts.run)
+                decoded = await decoding.decode(request.compressed_data)
                 await self._write(write, answers.decompressed(request.frame_number, decoded))
         finally:
+            self._retire(decoding)
+
+    def _retire(self, decoding: Decoding | None) -> None:
+        """Its place is free when its decoder has ended."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._ending.discard(task)
             self._decoding -= 1
-            if decoder is not None:
-                await asyncio.shield(self._parts.run(decoder.close))
+
+        closing = _nothing() if decoding is None else decoding.close()
+        task = asyncio.create_task(closing, name="rpc-close-decoder")
+        self._ending.add(task)
+        task.add_done_callback(ended)
+
+    async def close(self) -> None:
+        """Wait for decoders, but not for ever."""
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=_CLOSING_S)
 
     async def compression_hints(
         self, request: pb.CompressionHintRequest, call: Call
@@ -198,6 +216,9 @@ class CompressionService:
             error = Limited(f"no response was read for {seconds:g} s")
             error.add_note("read responses while you write requests")
             raise error from None
+
+
+async def _nothing() -> None: ...
 
 
 def _machine() -> tuple[float, float]:

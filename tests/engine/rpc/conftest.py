@@ -9,10 +9,11 @@ import pytest
 from grpc import aio
 
 from auralink.codecs.video.profiles import open_decoder
-from auralink.engine.rpc.parts import ModelFact, Parts, Threads, open_in_process, parts_of
+from auralink.engine.rpc.parts import ModelFact, Parts, open_in_process, parts_of
 from auralink.engine.rpc.server import GrpcServer
 from auralink.engine.rpc.settings import RpcSettings
 from auralink.engine.rpc.stubs import aic_compression_pb2_grpc as rpc
+from auralink.engine.rpc.threads import Threads
 
 MODEL = ModelFact(name="restore-s", version="1", loaded=True)
 

@@ -9,8 +9,8 @@ import pytest
 
 from auralink.engine.rpc.coding import QUEUE, InFlight, Stream
 from auralink.engine.rpc.framing import split
-from auralink.engine.rpc.parts import Threads
 from auralink.engine.rpc.requests import Job, read_job
+from auralink.engine.rpc.threads import Threads
 
 from .frames import Failing, Gated, Instant, tiny
 

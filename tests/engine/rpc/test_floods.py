@@ -12,11 +12,11 @@ import pytest
 from grpc import aio
 
 from auralink.engine.rpc.access import SERVICE
-from auralink.engine.rpc.parts import Threads
 from auralink.engine.rpc.requests import read_job
 from auralink.engine.rpc.settings import RpcSettings
 from auralink.engine.rpc.streams import Streams
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
+from auralink.engine.rpc.threads import Threads
 from auralink.engine.service.errors import Limited
 
 from ...codecs.pictures import moving

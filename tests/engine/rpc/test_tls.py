@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from grpc import aio
 
-from auralink.engine.rpc.parts import Threads
 from auralink.engine.rpc.server import GrpcServer, check_exposure, is_loopback
 from auralink.engine.rpc.settings import RpcSettings, TlsFiles
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
 from auralink.engine.rpc.stubs import aic_compression_pb2_grpc as rpc
+from auralink.engine.rpc.threads import Threads
 from auralink.engine.rpc.tls import Certificates
 from auralink.engine.service.errors import ConfigError, StartError
 
