@@ -7,12 +7,15 @@ each; here results gather in a deque while a wake-up is on its way.  Used from o
 import asyncio
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 T = TypeVar("T")
+
+CLOSING_S: Final = 10.0  # more than a worker that hangs is given before it is killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,14 @@ class Threads:
         self._calls.put(_Call(work, future, loop))
         return future
 
-    def close(self) -> None:
-        """Wait for all calls.  Blocks."""
+    def close(self, limit_s: float = CLOSING_S) -> None:
+        """Wait for all calls, for so long in all; one that hangs is left behind.  Blocks."""
         self._closed = True
+        until_s = time.monotonic() + limit_s
         for _ in self._threads:
             self._calls.put(None)
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, until_s - time.monotonic()))
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:

@@ -75,6 +75,19 @@ async def test_a_call_that_nobody_waits_for_harms_nothing() -> None:
     threads.close()
 
 
+async def test_a_call_that_hangs_does_not_hold_up_the_end() -> None:
+    threads = Threads(1)
+    gate = threading.Event()
+    hung = asyncio.ensure_future(threads(gate.wait))
+    await asyncio.sleep(0)
+
+    threads.close(limit_s=0.01)
+
+    assert not hung.done()
+    gate.set()
+    assert await hung
+
+
 async def test_nothing_is_taken_after_the_end() -> None:
     threads = Threads(1)
     threads.close()
