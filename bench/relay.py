@@ -15,24 +15,23 @@ Linux, as root, with a livekit-server; see `auralink.engine.shaping`.
 
 import argparse
 import dataclasses
-import json
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from auralink.bench import machine, tables
+from auralink.bench import machine
 from auralink.bench.clips import find_clips, there_and_back
-from auralink.bench.relay_calls import SETTLE_S, SUBJECTS, Condition, Seen, call
-from auralink.bench.relay_moments import Added, Moments, added, moments
+from auralink.bench.relay_calls import SETTLE_S, SUBJECTS, Condition, call
+from auralink.bench.relay_moments import added, moments
+from auralink.bench.relay_results import Result, load, loss_table, moments_table, save
 from auralink.codecs.errors import AuraLinkError, InputError
 from auralink.codecs.frame import Frame, crop
 from auralink.codecs.resample import Resampler
 from auralink.engine.rehearsal.pictures import Script, write_script
-from auralink.engine.rehearsal.seen import Smoothness, Spread
 from auralink.engine.rehearsal.stage import Stage, stage
 
 DEFAULT_OUT: Final = Path("bench/results/relay.json")
@@ -78,17 +77,6 @@ class Options:
         words = ["python -m auralink.bench.relay", f"--rate {self.rate_bps // 1000}k"]
         words += [f"--seconds {self.seconds:g}", f"--seed {self.seed}"]
         return " ".join(words)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    command: str
-    machine: dict[str, str]
-    settings: dict[str, str] = field(default_factory=dict)
-    added: Added | None = None
-    moments: Moments | None = None
-    seen: tuple[Seen, ...] = ()
-    failed: dict[str, str] = field(default_factory=dict)
 
 
 Progress = Callable[[str], None]
@@ -209,120 +197,6 @@ def _settings(options: Options) -> dict[str, str]:
         "measured, s": f"{options.seconds:g}",
         "not measured at the start, s": f"{SETTLE_S:g}",
     }
-
-
-def ordered(result: Result) -> list[Seen]:
-    """By round trip, random before bursty, loss, subject."""
-    return sorted(
-        result.seen,
-        key=lambda one: (
-            one.condition.rtt_ms,
-            one.condition.burst or 0,
-            one.condition.loss,
-            one.subject,
-        ),
-    )
-
-
-def loss_table(result: Result) -> str:
-    """Markdown: one row per condition and subject."""
-    rows = [
-        [
-            one.condition.label,
-            one.subject,
-            f"{one.kbps:.0f}",
-            f"{one.ssim:.3f} / {one.ssim_p5:.3f}",
-            f"{one.psnr_db:.1f}",
-            f"{one.smooth.fps:.1f}",
-            f"{one.smooth.freezes}",
-            f"{one.smooth.longest_ms:.0f}",
-            f"{one.smooth.frozen:.0%}",
-            f"{one.smooth.latency_ms.p50:.0f} / {one.smooth.latency_ms.p95:.0f}",
-        ]
-        for one in ordered(result)
-    ]
-    rows += [[label, "", f"failed: {why}", *[""] * 7] for label, why in result.failed.items()]
-    heads = ["round trip, loss", "codec", "kbit/s", "SSIM mean / p5", "PSNR", "fps", "freezes"]
-    heads += ["longest, ms", "frozen", "latency, ms p50 / p95"]
-    return tables.markdown(heads, rows)
-
-
-def moments_table(result: Result) -> str:
-    rows = []
-    if (found := result.added) is not None:
-        rows += [
-            ["latency added, p50 / p95", f"{found.added_ms.p50:.0f} / {found.added_ms.p95:.0f} ms"],
-            ["the same call direct", f"{found.direct_ms.p50:.0f} / {found.direct_ms.p95:.0f} ms"],
-        ]
-        rows += [
-            [f"of it {name}", f"{took.p50:.1f} / {took.p95:.1f} ms"]
-            for name, took in found.stages_ms.items()
-        ]
-        rows += [[f"CPU: {name}", f"{share:.0%} of a core"] for name, share in found.cpu.items()]
-    if (soon := result.moments) is not None:
-        joins = sorted(soon.join_s)
-        rows += [
-            [
-                "picture after a join, median / worst",
-                f"{joins[len(joins) // 2]:.2f} / {joins[-1]:.2f} s",
-            ],
-            ["picture after the far server is back", f"{soon.restart_s:.2f} s"],
-        ]
-    return tables.markdown(["", ""], rows)
-
-
-def save(result: Result, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ready = dataclasses.replace(result, seen=tuple(ordered(result)))
-    tree = {"schema": 1, **_rounded(dataclasses.asdict(ready))}
-    path.write_text(json.dumps(tree, indent=1) + "\n", "utf-8")
-
-
-def load(path: Path | None) -> Result:
-    """What was measured before; an empty result if nothing was."""
-    if path is None or not path.is_file():
-        return Result(command="", machine={})
-    tree = json.loads(path.read_text("utf-8"))
-    added_tree, moments_tree = tree["added"], tree["moments"]
-    return Result(
-        command=tree["command"],
-        machine=tree["machine"],
-        settings=tree["settings"],
-        added=None if added_tree is None else _read_added(added_tree),
-        moments=None
-        if moments_tree is None
-        else Moments(**moments_tree | {"join_s": tuple(moments_tree["join_s"])}),
-        seen=tuple(_read_seen(one) for one in tree["seen"]),
-        failed=tree["failed"],
-    )
-
-
-def _read_added(tree: dict[str, Any]) -> Added:
-    spreads = {name: Spread(**tree[name]) for name in ("added_ms", "direct_ms")}
-    stages = {name: Spread(**one) for name, one in tree.get("stages_ms", {}).items()}
-    return Added(**tree | spreads | {"stages_ms": stages})
-
-
-def _read_seen(tree: dict[str, Any]) -> Seen:
-    smooth = tree["smooth"]
-    return Seen(
-        **tree
-        | {
-            "condition": Condition(**tree["condition"]),
-            "smooth": Smoothness(**smooth | {"latency_ms": Spread(**smooth["latency_ms"])}),
-            "sizes": tuple(tree["sizes"]),
-        }
-    )
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.5g}")
-    if isinstance(value, dict):
-        return {key: _rounded(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(one) for one in value]
-    return value
 
 
 def parse(arguments: Sequence[str]) -> Options:

@@ -6,8 +6,8 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
-from auralink.bench.relay import Result, ordered
 from auralink.bench.relay_calls import SUBJECTS, Seen
+from auralink.bench.relay_results import Result, ordered
 
 # After Okabe and Ito, as in the other plots; what is tested is vermilion.
 _COLOURS: Final = {"relay": "#D55E00", "vp8": "#0072B2"}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from auralink.bench import relay, soak
+from auralink.bench import relay, relay_results, soak
 from auralink.bench.relay_calls import Condition, Seen
 from auralink.bench.relay_moments import Added, Moments, later_ms, stages_ms
 from auralink.codecs.errors import InputError
@@ -35,8 +35,8 @@ def seen(subject: str, loss: float, ssim: float = 0.9) -> Seen:
     )
 
 
-def result(*cells: Seen) -> relay.Result:
-    return relay.Result(
+def result(*cells: Seen) -> relay_results.Result:
+    return relay_results.Result(
         command="python -m auralink.bench.relay",
         machine={"cpu": "x"},
         settings={"clip": "c"},
@@ -57,18 +57,18 @@ def result(*cells: Seen) -> relay.Result:
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     saved = result(seen("vp8", 0.1), seen("relay", 0.1))
 
-    relay.save(saved, tmp_path / "r.json")
+    relay_results.save(saved, tmp_path / "r.json")
 
-    loaded = relay.load(tmp_path / "r.json")
-    assert loaded.seen == tuple(relay.ordered(saved))
+    loaded = relay_results.load(tmp_path / "r.json")
+    assert loaded.seen == tuple(relay_results.ordered(saved))
     assert (loaded.added, loaded.moments) == (saved.added, saved.moments)
 
 
 def test_tables_have_a_row_for_each_call_and_moment() -> None:
     saved = result(seen("vp8", 0.1), seen("relay", 0.1), seen("relay", 0.0))
 
-    rows = relay.loss_table(saved).splitlines()
-    moments = relay.moments_table(saved)
+    rows = relay_results.loss_table(saved).splitlines()
+    moments = relay_results.moments_table(saved)
 
     assert len(rows) == 2 + 3
     assert rows[2].startswith(
@@ -78,9 +78,17 @@ def test_tables_have_a_row_for_each_call_and_moment() -> None:
     assert "| latency added, p50 / p95 | 50 / 58 ms |" in moments
 
 
+def test_goals_are_judged_by_what_was_measured() -> None:
+    rows = relay_results.goals_table(result(seen("relay", 0.1), seen("vp8", 0.1))).splitlines()
+
+    assert rows[2] == ("| latency added without a network, p95: at most 60 ms | 58 ms | yes |")
+    assert rows[3] == "| freeze, 100 ms, 10%: at most 500 ms | 250 ms | yes |"
+    assert [row.rsplit("|", 2)[1].strip() for row in rows[2:]] == ["yes"] * 4
+
+
 def test_nothing_measured_yet_is_an_empty_result(tmp_path: Path) -> None:
-    assert relay.load(tmp_path / "none.json").seen == ()
-    assert len(relay.loss_table(relay.load(None)).splitlines()) == 2
+    assert relay_results.load(tmp_path / "none.json").seen == ()
+    assert len(relay_results.loss_table(relay_results.load(None)).splitlines()) == 2
 
 
 def test_only_pictures_that_both_got_are_compared() -> None:
@@ -118,7 +126,9 @@ def test_options_name_losses_and_parts() -> None:
     assert len(relay._steps(left, result(seen("relay", 0.1)))) == 1
     assert options.rate_bps == 150_000
     with pytest.raises(InputError, match="no part"):
-        relay._steps(relay.parse(["--parts", "everything"]), relay.Result(command="", machine={}))
+        relay._steps(
+            relay.parse(["--parts", "everything"]), relay_results.Result(command="", machine={})
+        )
 
 
 def test_a_relay_that_grows_has_a_slope_and_one_that_does_not_has_none() -> None:
