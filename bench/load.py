@@ -128,10 +128,7 @@ class _Measurement:
         curve = await self._curve(progress)
         carried = [step for step in curve if _carries(step)]
         best = carried[-1] if carried else curve[0]
-        most = max(step.coded_per_s for step in curve)
-        overloads = [
-            await self._overload(times, best, most, progress) for times in self._options.times
-        ]
+        overloads = [await self._overload(times, best, progress) for times in self._options.times]
         return {
             "unit": "audio" if self._sound_only else "video",
             "alone": alone,
@@ -151,9 +148,7 @@ class _Measurement:
             count = max(count + 1, round(count * _GROWTH))
         return steps
 
-    async def _overload(
-        self, times: int, best: Step, most_per_s: float, progress: Callable[[str], None]
-    ) -> Overload:
+    async def _overload(self, times: int, best: Step, progress: Callable[[str], None]) -> Overload:
         full = best.offered_per_s
         cost = 1.0 if self._sound_only else _cost_ratio(best)
         # Work in units of what the curve's streams ask: sound takes its own share of a picture's.
@@ -165,14 +160,9 @@ class _Measurement:
         calm = max(1, round(_CALM_OF_FULL * best.streams))
         streams = (calm, 0) if self._sound_only else (0, calm)
         after = await self._go(*streams, self._options.calm_s)
-        work = step.coded_per_s
-        if step.sound and step.pictures and not self._sound_only:
-            sound = step.sound.frames * step.sound.coded_share / step.seconds
-            work = work - sound + sound * cost
         return Overload(
             times=times,
             step=step,
-            goodput_share=work / most_per_s,
             recovery_ms=_recovery_ms(after),
         )
 

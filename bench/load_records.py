@@ -58,7 +58,6 @@ class Step:
 class Overload:
     times: int
     step: Step
-    goodput_share: float  # of the most on the curve, in time of the model
     recovery_ms: float | None  # None: not within the time it was watched
 
 
@@ -96,6 +95,20 @@ def load(path: Path) -> LoadResult:
         raise InputError(f"{path.name} is not a result of `bench load`: {broken}") from broken
 
 
+def goodput(result: LoadResult, overload: Overload) -> float:
+    """What was coded in an overload over the most on the curve, both as work of the curve's model.
+
+    A block of sound counts by its own time at a worker.
+    """
+    most_per_s = max(step.coded_per_s for step in result.curve)
+    step = overload.step
+    if result.unit == "audio" or step.sound is None or step.pictures is None:
+        return step.coded_per_s / most_per_s
+    sound_per_s = step.sound.frames * step.sound.coded_share / step.seconds
+    cost = step.sound.run_p50_ms / step.pictures.run_p50_ms
+    return (step.coded_per_s - sound_per_s + cost * sound_per_s) / most_per_s
+
+
 def table(result: LoadResult) -> str:
     """Markdown: one row per step."""
     rows = []
@@ -129,7 +142,7 @@ def summary(result: LoadResult) -> str:
         back = "not in time" if one.recovery_ms is None else f"{one.recovery_ms:.0f} ms"
         sound = 1 - one.step.sound.coded_share if one.step.sound else 0.0
         lines.append(
-            f"{one.times}x: goodput {one.goodput_share:.0%} of the most on the curve, sound "
+            f"{one.times}x: goodput {goodput(result, one):.0%} of the most on the curve, sound "
             f"not coded {sound:.2%}, {late} answers late, recovery {back}, memory "
             f"{one.step.rss_first_mb:.0f} -> {one.step.rss_last_mb:.0f} MB"
         )

@@ -13,6 +13,8 @@ from auralink.bench.load_traffic import Bin, Phase, Traffic
 from auralink.codecs.errors import InputError
 from auralink.engine.inference.engine import InferenceEngine
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def test_quantiles_come_from_the_counts() -> None:
     histogram = Histogram()
@@ -92,3 +94,11 @@ def test_a_record_of_another_kind_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"other.json is not a result of `bench load`"):
         load_records.load(path)
+
+
+@pytest.mark.parametrize("backend", ["null", "restore-s"])
+def test_the_document_says_what_the_record_says(backend: str) -> None:
+    text = (ROOT / "docs" / "inference.md").read_text("utf-8")
+    record = load_records.load(ROOT / "bench" / "results" / f"load_{backend}.json")
+
+    assert load_records.report(record) in text
