@@ -17,7 +17,7 @@ from auralink.engine.inference.outcome import Fate, FrameOutcome
 
 from .simulation import BASE, RESTORE, VOICE, Scene, Simulation, Weather
 
-SEEDS = int(os.environ.get("SIMULATION_SEEDS", "300"))
+SEEDS = int(os.environ.get("SIMULATION_SEEDS", "200"))
 
 
 def play(seed: int) -> Simulation:
