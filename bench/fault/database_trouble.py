@@ -47,25 +47,28 @@ async def _trouble(found: PostgresServer, chance: random.Random) -> Trial:
 
 async def _no_connection(database: Database) -> str:
     held = asyncio.Event()
-    ready: list[int] = []
+    holders: list[bool] = []  # whether each got its connection
 
     async def hold() -> None:
-        async with database.reading():
-            ready.append(1)
-            await held.wait()
+        try:
+            async with database.reading():
+                holders.append(True)
+                await held.wait()
+        except StoreAway:
+            holders.append(False)
 
     refused = False
     async with asyncio.TaskGroup() as group:
         for _ in range(2):
             group.create_task(hold())
-        await until(lambda: len(ready) == 2, 5.0)
+        await until(lambda: len(holders) == 2, 10.0)
         try:
             async with database.reading():
                 pass
         except StoreAway:
             refused = True
         held.set()
-    return expect(not_refused=not refused)
+    return expect(a_holder_got_none=holders != [True, True], not_refused=not refused)
 
 
 async def _slow(database: Database) -> str:
