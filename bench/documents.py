@@ -2,7 +2,7 @@
 
 ::
 
-    python -m auralink.bench.documents          # fills README.md and docs/workers.md
+    python -m auralink.bench.documents          # fills README.md and the documents
     python -m auralink.bench.documents --check  # exit 1 if a table is not what the results say
 """
 
@@ -13,11 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from auralink.bench import faults, tables, thin
+from auralink.bench import faults, learned, relay_results, soak, tables, thin
 from auralink.bench.records import load
 from auralink.codecs.errors import InputError
 
-DOCUMENTS: Final = (Path("README.md"), Path("docs/workers.md"))
+DOCUMENTS: Final = (
+    Path("README.md"),
+    Path("docs/workers.md"),
+    Path("docs/link.md"),
+    Path("docs/learned.md"),
+)
 RESULTS: Final = Path("bench/results")
 PROFILES: Final = ("hybrid", "hybrid@rate")
 
@@ -54,10 +59,46 @@ def injected(results: Path) -> str:
     return f"{faults.table(result)}\n\n`{result.command}` on {cores} cores of {cpu}."
 
 
+def relay_moments(results: Path) -> str:
+    """What the relay adds, and how soon pictures are there."""
+    result = relay_results.load(results / "relay.json")
+    return f"{relay_results.moments_table(result)}\n\n{_made(result.command, result.machine)}"
+
+
+def relay_goals(results: Path) -> str:
+    """What was aimed at."""
+    return relay_results.goals_table(relay_results.load(results / "relay.json"))
+
+
+def relay_loss(results: Path) -> str:
+    """What viewers saw over bad networks."""
+    result = relay_results.load(results / "relay.json")
+    where = ", ".join(f"{name} {value}" for name, value in result.settings.items())
+    return f"{relay_results.loss_table(result)}\n\n{where}. {_made(result.command, result.machine)}"
+
+
+def soaked(results: Path) -> str:
+    """Whether a relay grows."""
+    result = soak.load(results / "soak.json")
+    return f"{soak.table(result)}\n\n{_made(result.command, result.machine)}"
+
+
+def _made(command: str, machine: Mapping[str, str]) -> str:
+    cores, cpu = machine.get("cores", "?"), machine.get("cpu", "unknown processor")
+    return f"`{command}` on {cores} cores of {cpu}, which others used, too."
+
+
 BLOCKS: Final[Mapping[str, Callable[[Path], str]]] = {
     "bits": bits,
     "preset": preset,
     "faults": injected,
+    "learned-bits": learned.bits,
+    "learned-speed": learned.speed,
+    "learned-drift": learned.drifted,
+    "relay-moments": relay_moments,
+    "relay-goals": relay_goals,
+    "relay-loss": relay_loss,
+    "soak": soaked,
 }
 
 

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
         ("README.md", "bits:begin"),
         ("README.md", "preset:begin"),
         ("docs/workers.md", "faults:begin"),
+        ("docs/link.md", "relay-loss:begin"),
     ],
 )
 def test_a_document_says_what_the_results_say(path: str, block: str) -> None:
