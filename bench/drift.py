@@ -182,6 +182,15 @@ def save(result: Result, path: Path) -> None:
     path.write_text(json.dumps({"schema": 1, **tree}, indent=1) + "\n", "utf-8")
 
 
+def load(path: Path) -> Result:
+    tree = json.loads(path.read_text("utf-8"))
+    drifts = tuple(
+        Drift(**{**drift, "segments": tuple(Segment(**one) for one in drift["segments"])})
+        for drift in tree["drifts"]
+    )
+    return Result(command=tree["command"], machine=tree["machine"], drifts=drifts)
+
+
 def parse(arguments: Sequence[str]) -> Options:
     usual = Options()
     parser = argparse.ArgumentParser(prog="python -m auralink.bench.drift", description=__doc__)

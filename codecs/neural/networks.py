@@ -1,8 +1,8 @@
 """The networks that the learned codec is built on, as it sees them.
 
 `auralink.models` serves this with ONNX Runtime.  What the networks compute is floating and may
-differ a little from machine to machine: pictures and features that differ by a step are drift,
-which fades.  What a packet needs to be read at all is in `Model`, in integers.
+differ a little from machine to machine: pictures and features that differ by a step are drift, no
+error.  What a packet needs to be read at all is in `Model`, in integers.
 """
 
 from dataclasses import dataclass, field
