@@ -22,7 +22,6 @@ DOCUMENTS: Final = (
     Path("docs/workers.md"),
     Path("docs/link.md"),
     Path("docs/learned.md"),
-    Path("docs/learned.md"),
 )
 RESULTS: Final = Path("bench/results")
 PROFILES: Final = ("hybrid", "hybrid@rate")
@@ -93,9 +92,6 @@ BLOCKS: Final[Mapping[str, Callable[[Path], str]]] = {
     "bits": bits,
     "preset": preset,
     "faults": injected,
-    "learned-bits": learned.bits,
-    "learned-speed": learned.speed,
-    "learned-drift": learned.drifted,
     "learned-bits": learned.bits,
     "learned-speed": learned.speed,
     "learned-drift": learned.drifted,
