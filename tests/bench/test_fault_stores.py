@@ -1,7 +1,11 @@
 """Faults of stores: each family injects something real, and a trial can fail."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
+from auralink.bench import faults
 from auralink.bench.fault import database, redis, redis_answers, scrape
 from auralink.bench.fault.values import Fault
 from auralink.codecs.errors import InputError
@@ -9,6 +13,7 @@ from auralink.engine.stores.redis.limiter import SharedLimiter
 
 from ..engine.stores.servers import missing
 
+ROOT = Path(__file__).resolve().parents[2]
 QUICK = [
     fault
     for fault in (*redis.FAULTS, *database.FAULTS, *scrape.FAULTS)
@@ -46,3 +51,16 @@ def _alone(init):  # type: ignore[no-untyped-def]
         init(self, None, replicas=replicas)
 
     return without_redis
+
+
+def test_the_handbook_says_what_the_results_say() -> None:
+    result = replace(faults.load(ROOT / "bench" / "results" / "faults_stores.json"), not_run=())
+    handbook = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    block = handbook.partition("<!-- store-faults:begin -->")[2]
+
+    made = f"`{result.command}` on {result.machine['cores']} cores of {result.machine['cpu']}."
+    assert block.partition("<!-- store-faults:end -->")[0].strip() == (
+        f"{faults.table(result)}\n\n{made}"
+    )
+    numbers = {found.number for found in result.found}
+    assert numbers == {f"F{n}" for n in (*range(1, 11), 40, 45, 48)}
