@@ -95,6 +95,7 @@ BLOCKS: Final[Mapping[str, Callable[[Path], str]]] = {
     "learned-bits": learned.bits,
     "learned-speed": learned.speed,
     "learned-drift": learned.drifted,
+    "learned-loss": learned.losses,
     "relay-moments": relay_moments,
     "relay-goals": relay_goals,
     "relay-loss": relay_loss,

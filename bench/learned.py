@@ -34,6 +34,26 @@ def speed(results: Path) -> str:
     return f"{tables.markdown(heads, rows)}\n\n`{result['command']}` on one core of {cpu}."
 
 
+def losses(results: Path) -> str:
+    """What viewers see when packets are lost, at the same bits."""
+    result = json.loads((results / "loss_neural.json").read_text("utf-8"))
+    rows = [
+        [
+            seen["pattern"],
+            seen["subject"],
+            f"{seen['ssim']:.3f}",
+            f"{seen['ssim_p5']:.3f}",
+            f"{seen['longest_freeze_ms']:.0f}",
+            f"{seen['keys']} / {seen['repairs']} / {seen['resent']}",
+            f"{seen['kbps']:.0f}",
+        ]
+        for seen in sorted(result["seen"], key=lambda seen: float(seen["loss"] > 0))
+    ]
+    heads = ["loss", "profile", "SSIM", "p5", "longest hold, ms"]
+    heads += ["keys / repairs / resent", "kbit/s"]
+    return f"{tables.markdown(heads, rows)}\n\n`{result['command']}`"
+
+
 def drifted(results: Path) -> str:
     """How far a decoder in 8 bits parts from an encoder in floats."""
     result = drift.load(results / "drift.json")
