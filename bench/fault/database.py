@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from auralink.bench.fault import database_trouble
 from auralink.bench.fault.database_rig import (
     BACK_WITHIN_S,
+    WAITED_S,
     count,
     fault,
     new_database,
@@ -92,7 +93,7 @@ async def _outage(
         wrong=expect(
             rows_lost=kept != len(held),
             rows_dropped=status.dropped > 0,
-            a_write_waited=max(held) > 0.05,
+            a_write_waited=max(held) > WAITED_S,
             not_back_in_time=back_s is None or back_s > BACK_WITHIN_S,
         ),
         recovered_s=back_s,

@@ -25,6 +25,8 @@ from auralink.engine.stores.database.records import (
 from auralink.engine.stores.records import IntervalRow
 
 BACK_WITHIN_S: Final = 15.0
+# A writer that waited for the database would wait for a second and more; less is the machine's.
+WAITED_S: Final = 0.25
 
 AsyncTrial: TypeAlias = Callable[[PostgresServer, random.Random], Awaitable[Trial]]
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from auralink.bench.fault.database_rig import (
     BACK_WITHIN_S,
+    WAITED_S,
     fault,
     new_database,
     writing,
@@ -154,7 +155,7 @@ def _file_trial(
             did_not_notice=away_s is None,
             not_back_in_time=back_s is None,
             rows_lost=status.written != len(held) or status.dropped > 0,
-            a_write_waited=max(held) > 0.05,
+            a_write_waited=max(held) > WAITED_S,
         ),
         recovered_s=back_s,
     )

@@ -167,10 +167,11 @@ async def open_records(
             tasks.append(spawn(work, name, lambda error: None))
         yield records
     finally:
+        # First, so that no write is cut off in the middle: SQLite would stay locked for a while.
+        await _last_words(records)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await _last_words(records)
         await database.close()
 
 
