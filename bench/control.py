@@ -190,9 +190,7 @@ async def _open_loop(
     waits: list[float] = []
     started_s = time.perf_counter() + 0.1
 
-    async def one(number: int) -> None:
-        due_s = started_s + number / per_s
-        await asyncio.sleep(due_s - time.perf_counter())
+    async def one(due_s: float) -> None:
         wait_ms = math.inf
         try:
             async with session.get(server.url + _PATHS[what]) as response:
@@ -205,7 +203,9 @@ async def _open_loop(
 
     async with asyncio.TaskGroup() as tasks:
         for number in range(round(per_s * seconds)):
-            tasks.create_task(one(number))
+            due_s = started_s + number / per_s
+            await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
+            tasks.create_task(one(due_s))
     answered = sorted(wait for wait in waits if math.isfinite(wait)) or [math.inf]
     return Latency(
         what=what,
