@@ -42,9 +42,7 @@ class Access:
             error = InputError(f"no way into room {room!r}: neither a token nor key and secret")
             error.add_note("set LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or LIVEKIT_TOKEN")
             raise error
-        grants = VideoGrants(
-            room_join=True, room=room, can_publish=publishes, can_subscribe=True
-        )
+        grants = VideoGrants(room_join=True, room=room, can_publish=publishes, can_subscribe=True)
         grants.can_publish_data = True
         signed = (
             AccessToken(self.key, self.secret)
