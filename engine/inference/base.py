@@ -28,7 +28,8 @@ from auralink.models.codec_runtime import open_codec
 _DEADLINE_S: Final = 1.0
 # A key of the largest picture at the slowest preset takes this long per megapixel.
 _S_PER_MEGAPIXEL: Final = 3.0
-_LIVE_S: Final = 0.9  # with the kill it is over within a second
+# With the kill it is over within a second.  The key of a screen may compute for longer than that.
+_LIVE_S: Final = 0.9
 
 
 def open_remote_base(size: tuple[int, int], settings: BaseSettings) -> BaseEncoder:
@@ -65,10 +66,12 @@ def base_at(host: Host) -> OpenBase:
     """Base encoders of calls, at a host's workers."""
 
     def open_at_worker(size: tuple[int, int], settings: BaseSettings) -> BaseEncoder:
+        megapixels = size[0] * size[1] / 1e6
         return RemoteEncoder(
             partial(open_base, size, settings),
             host=host,
             deadline_s=_LIVE_S,
+            busy_s=_DEADLINE_S + _S_PER_MEGAPIXEL * megapixels,
         )
 
     return open_at_worker

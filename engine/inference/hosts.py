@@ -68,6 +68,7 @@ class Host(Protocol):
         *,
         doing: str,
         deadline_s: float = DEADLINE_S,
+        busy_s: float = 0.0,
         start_s: float = START_S,
     ) -> Seat:
         """A place for a stream.  Nothing is made before it is needed.
@@ -76,6 +77,7 @@ class Host(Protocol):
             make: makes the service; picklable.
             doing: what a call is, for messages: "coding a frame".
             deadline_s: a call that takes longer is a hang.
+            busy_s: but it may take so long while its process computes.
             start_s: the same for making the service.
         """
         ...
@@ -98,9 +100,10 @@ class LocalHost:
         *,
         doing: str,
         deadline_s: float = DEADLINE_S,
+        busy_s: float = 0.0,
         start_s: float = START_S,
     ) -> Seat:
-        del doing, deadline_s, start_s
+        del doing, deadline_s, busy_s, start_s
         return _LocalSeat(make, self._networks)
 
 

@@ -66,6 +66,7 @@ class WorkerPool:
         *,
         doing: str,
         deadline_s: float = DEADLINE_S,
+        busy_s: float = 0.0,
         start_s: float = START_S,
     ) -> Seat:
         """See `Host.seat`."""
@@ -74,6 +75,7 @@ class WorkerPool:
             make,
             doing=doing,
             deadline_s=deadline_s,
+            busy_s=busy_s,
             start_s=start_s,
             backoff=Backoff(most_s=self._settings.most_backoff_s),
             timeline=self._timeline,

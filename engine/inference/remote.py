@@ -49,6 +49,7 @@ class RemoteEncoder:
         factory: builds the encoder; must be picklable (``functools.partial(AomAv1, (640, 360))``).
         host: whose worker; None: one of its own.
         deadline_s: an encode that takes longer is a hang.
+        busy_s: but it may take so long while its process computes.
         start_s: the same for starting the worker and building the encoder.
 
     Raises:
@@ -62,6 +63,7 @@ class RemoteEncoder:
         *,
         host: Host | None = None,
         deadline_s: float = DEADLINE_S,
+        busy_s: float = 0.0,
         start_s: float = START_S,
     ) -> None:
         host, self._own = _placed(host)
@@ -69,6 +71,7 @@ class RemoteEncoder:
             partial(BaseService, factory),
             doing="coding a frame",
             deadline_s=deadline_s,
+            busy_s=busy_s,
             start_s=start_s,
         )
         try:

@@ -55,6 +55,7 @@ class WorkerSeat:
         *,
         doing: str,
         deadline_s: float,
+        busy_s: float,
         start_s: float,
         backoff: Backoff,
         timeline: Timeline = NO_TIMELINE,
@@ -64,6 +65,7 @@ class WorkerSeat:
         self._make = make
         self._doing = doing
         self._deadline_s = deadline_s
+        self._busy_s = busy_s
         self._start_s = start_s
         self._frames = FrameWriter()
         self._slots = PictureSlots()
@@ -104,7 +106,7 @@ class WorkerSeat:
             ticket=None if frame is None else self._write(frame),
             room=self._slots.offer(),
         )
-        answer = self._ask(place, job, self._deadline_s, self._doing)
+        answer = self._ask(place, job, self._deadline_s, self._doing, busy_s=self._busy_s)
         if isinstance(answer, NeedsRoom):
             room = self._slots.offer(answer.size)
             assert room is not None
@@ -149,10 +151,16 @@ class WorkerSeat:
             raise
 
     def _ask(
-        self, place: "_Place", order: Open | Job | Fetch, limit_s: float, doing: str
+        self,
+        place: "_Place",
+        order: Open | Job | Fetch,
+        limit_s: float,
+        doing: str,
+        *,
+        busy_s: float = 0.0,
     ) -> Answer:
         try:
-            return place.worker.call(place.number, order, limit_s, doing)
+            return place.worker.call(place.number, order, limit_s, doing, busy_s=busy_s)
         except WorkerLost:
             self._backoff.died(time.monotonic())
             self._leave()

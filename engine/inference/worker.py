@@ -33,6 +33,8 @@ from auralink.engine.inference.worker_process import Setup, serve
 
 START_S: Final = 20.0  # a new interpreter needs 0.3 s, far more on a machine that is overloaded
 _STARTING: Final = threading.Lock()  # what hides the main module is common to all threads
+_BUSY_LOOK_S: Final = 0.3  # between looks at a process that is slow
+_BUSY_SHARE: Final = 0.1  # of a core: less is no work, even on a machine with much to do
 _GRACE_S: Final = 2.0  # to close encoders in peace; and for the kernel to reap a killed process
 
 
@@ -101,8 +103,14 @@ class Worker:
         """Calls that wait for their answer."""
         return len(self._waiting)
 
-    def call(self, seat: int, order: Order, limit_s: float, doing: str) -> Answer:
+    def call(
+        self, seat: int, order: Order, limit_s: float, doing: str, *, busy_s: float = 0.0
+    ) -> Answer:
         """Ask, and wait for the answer.
+
+        Args:
+            busy_s: wait so long instead of `limit_s` while the process computes: what waits for
+                itself uses no processor, and what is merely slow does.
 
         Raises:
             AuraLinkError: what the service raised; the worker goes on, the service does not.
@@ -115,7 +123,7 @@ class Worker:
             self._waiting[seat] = answers
         try:
             self.tell(order)
-            answer = answers.get(timeout=limit_s)
+            answer = self._wait(answers, limit_s, busy_s)
         except queue.Empty:
             cause = f"worker hung while {doing}: no answer in {limit_s:g} s"
             self.give_up(cause, drain=True, asker=seat)
@@ -129,6 +137,28 @@ class Worker:
         if isinstance(answer, Failed):
             raise answer.error
         return answer
+
+    def _wait(
+        self,
+        answers: "queue.SimpleQueue[Answer | WorkerLost]",
+        limit_s: float,
+        busy_s: float,
+    ) -> Answer | WorkerLost:
+        """
+        Raises:
+            queue.Empty: no answer in time.
+        """
+        began, computed = time.monotonic(), _computed_s(self.pid) if busy_s > limit_s else 0.0
+        wait_s = limit_s
+        while True:
+            try:
+                return answers.get(timeout=wait_s)
+            except queue.Empty:
+                left_s = began + busy_s - time.monotonic()
+                before, computed = computed, _computed_s(self.pid)
+                if left_s <= 0 or computed - before < _BUSY_SHARE * wait_s:
+                    raise
+                wait_s = min(_BUSY_LOOK_S, left_s)
 
     def tell(self, order: Order) -> None:
         """Send without waiting for an answer.  A pipe that breaks is the receiver's to report."""
@@ -270,6 +300,15 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return "unknown"
+
+
+def _computed_s(pid: int) -> float:
+    """Processor seconds of a process so far; 0 once it is gone."""
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system)
 
 
 def _facts(pid: int) -> tuple[int, bool]:

@@ -101,6 +101,10 @@ class Odd:
                 ctypes.string_at(0)
             case "hang":
                 time.sleep(60)
+            case ("compute", float() as seconds):
+                until = time.thread_time() + seconds
+                while time.thread_time() < until:
+                    pass
             case "hold":
                 ctypes.PyDLL(None).sleep(60)  # keeps the interpreter's lock
             case "eat":

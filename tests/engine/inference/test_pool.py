@@ -116,6 +116,22 @@ def test_a_stream_that_hangs_costs_the_others_nothing(
     assert old not in {*pool.pids(), *(seat.pid for seat in streams)}
 
 
+def test_what_computes_is_slow_and_what_does_not_hangs(pool: WorkerPool) -> None:
+    """The key of a screen takes longer than any hang should."""
+    seat = pool.seat(Odd, doing="being odd", deadline_s=0.3, busy_s=20)
+    seat.open()
+    try:
+        assert seat.work(None, ("compute", 1.0)).value == 1
+        with pytest.raises(WorkerLost, match="hung"):
+            seat.work(None, "hang")
+        with pytest.raises(WorkerLost, match="hung"):
+            pool.seat(Odd, doing="being odd", deadline_s=0.3, busy_s=0.6).work(
+                None, ("compute", 5.0)
+            )
+    finally:
+        seat.close()
+
+
 @pytest.mark.parametrize("fault", ["stopped", "held"])
 def test_a_worker_without_a_heartbeat_is_declared_dead(
     streams: list[Seat], fault: str, monkeypatch: pytest.MonkeyPatch
