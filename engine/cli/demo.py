@@ -40,7 +40,7 @@ from auralink.engine.demo.way import way
 from auralink.engine.link.call import Call
 from auralink.engine.media.reader import Clip, ReadOptions
 from auralink.engine.report.page import render
-from auralink.engine.telemetry.timeline import write_spans
+from auralink.engine.timeline import write_spans
 
 CORES = 0.6  # of one, for encoding: the receiver and the picture on the screen need some too
 CURVE_FRAMES = 75  # two to three seconds: enough for a curve, short enough to wait for

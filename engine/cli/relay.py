@@ -25,7 +25,7 @@ from auralink.engine.relay.options import ENCODER_CORES, RelayOptions
 from auralink.engine.relay.status import line, status
 from auralink.engine.room import compat
 from auralink.engine.room.backends import BACKENDS, Backend
-from auralink.engine.telemetry.timeline import NO_TIMELINE, FrameTimeline
+from auralink.engine.timeline import NO_TIMELINE, FrameTimeline
 
 Url = Annotated[str | None, typer.Option(help="wss://HOST; default: LIVEKIT_URL.")]
 Rate = Annotated[

@@ -58,7 +58,7 @@ def _serve(config: Path | None, secrets: Path | None, flags: dict[str, Any]) -> 
         note(f"warning: {warning}")
     live = LiveSettings(loaded, given)
 
-    from auralink.engine.service import running
+    from auralink.engine import running
     from auralink.engine.service.serving import FORCED
 
     code = 0

@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 
 from auralink.engine.inference.pool import PoolSettings, WorkerPool, default_workers
-from auralink.engine.telemetry.timeline import NO_TIMELINE, Timeline
+from auralink.engine.timeline import NO_TIMELINE, Timeline
 from auralink.models.errors import ModelError
 from auralink.models.manifest import Entry
 from auralink.models.runtime import RESTORE_S

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from auralink.codecs.video.protocol import Kind
 from auralink.engine.demo.live import Log
 from auralink.engine.link.call import is_new
-from auralink.engine.telemetry.timeline import Span
+from auralink.engine.timeline import Span
 
 
 def way(log: Log) -> Iterator[Span]:

@@ -29,7 +29,7 @@ from auralink.engine.inference.seat import WorkerSeat
 from auralink.engine.inference.services import Make
 from auralink.engine.inference.tools import Probe, Survey, Swap
 from auralink.engine.inference.worker import START_S, Worker, WorkerLost
-from auralink.engine.telemetry.timeline import NO_TIMELINE, Timeline
+from auralink.engine.timeline import NO_TIMELINE, Timeline
 from auralink.models.errors import ModelError, SwapRefused
 from auralink.models.live import LiveStatistics
 from auralink.models.manifest import Entry

@@ -21,7 +21,7 @@ from auralink.engine.inference.picture_slots import PictureSlots
 from auralink.engine.inference.services import Made, Make
 from auralink.engine.inference.shared_frames import FrameTicket, FrameWriter
 from auralink.engine.inference.worker import Worker, WorkerLost
-from auralink.engine.telemetry.timeline import NO_TIMELINE, Span, Timeline
+from auralink.engine.timeline import NO_TIMELINE, Span, Timeline
 
 
 class Places(Protocol):

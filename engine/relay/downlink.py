@@ -48,7 +48,7 @@ from auralink.engine.room.transport import (
 )
 from auralink.engine.room.video_out import VideoOut
 from auralink.engine.tasks import spawn
-from auralink.engine.telemetry.timeline import NO_TIMELINE, Timeline
+from auralink.engine.timeline import NO_TIMELINE, Timeline
 
 MAX_STREAMS: Final = 32  # of all senders together
 _ESTIMATE_S: Final = 0.25

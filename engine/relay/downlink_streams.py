@@ -13,7 +13,7 @@ from auralink.engine.link.playout import Playout
 from auralink.engine.link.receiving import Played, StreamReceiver
 from auralink.engine.link.resending import Feedback
 from auralink.engine.relay.uplink_streams import now_us
-from auralink.engine.telemetry.timeline import NO_TIMELINE, Span, Timeline
+from auralink.engine.timeline import NO_TIMELINE, Span, Timeline
 
 _PACKETS: Final = 512  # waiting for the decoder: two seconds of a thin stream
 _FEEDBACK_S: Final = 0.02

@@ -23,7 +23,7 @@ from auralink.engine.relay.options import RelayOptions
 from auralink.engine.relay.status import status
 from auralink.engine.relay.uplink import Uplink
 from auralink.engine.room.backends import Backend, open_room
-from auralink.engine.telemetry.timeline import NO_TIMELINE, Timeline
+from auralink.engine.timeline import NO_TIMELINE, Timeline
 
 
 class Role(enum.Enum):

@@ -45,7 +45,7 @@ from auralink.engine.room.roster import (
 from auralink.engine.room.transport import PublishedData, RoomTransport, VideoSink
 from auralink.engine.room.video_in import VideoIn
 from auralink.engine.tasks import spawn
-from auralink.engine.telemetry.timeline import NO_TIMELINE, Timeline
+from auralink.engine.timeline import NO_TIMELINE, Timeline
 from auralink.models.codec_runtime import open_codec
 
 _STEER_S: Final = 0.25

@@ -25,7 +25,7 @@ from auralink.engine.room.audio_in import RATE_HZ, AudioBlocks
 from auralink.engine.room.capture_time import CaptureTimes, ClockOffset
 from auralink.engine.room.transport import PublishedData
 from auralink.engine.room.video_in import VideoIn
-from auralink.engine.telemetry.timeline import NO_TIMELINE, Span, Timeline
+from auralink.engine.timeline import NO_TIMELINE, Span, Timeline
 
 log = logging.getLogger(__name__)
 

@@ -26,7 +26,7 @@ from auralink.engine.telemetry.sampling import InferenceCounts, Sampler, Sources
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observing:
     """Give ``metrics`` to `Works.telemetry` and ``metrics.lag`` to `Works.loop_lag`, this to
-    `Works.further`, and a `telemetry.rpc.RpcObserver` of ``metrics`` and ``frames`` to gRPC.
+    `Works.further`, and a `rpc.observing.RpcObserver` of ``metrics`` and ``frames`` to gRPC.
 
     Attributes:
         inference, workers, models: what they count now; None where this engine has none.  Without

@@ -9,7 +9,7 @@ from auralink.bench.relay_calls import Condition, Seen
 from auralink.bench.relay_moments import Added, Moments, later_ms, stages_ms
 from auralink.codecs.errors import InputError
 from auralink.engine.rehearsal.seen import Shown, Smoothness, Spread
-from auralink.engine.telemetry.timeline import FrameTimeline, Span
+from auralink.engine.timeline import FrameTimeline, Span
 
 
 def seen(subject: str, loss: float, ssim: float = 0.9) -> Seen:

@@ -6,7 +6,7 @@ from auralink.engine.demo.live import Log
 from auralink.engine.demo.way import way
 from auralink.engine.link.call import Call, simulate
 from auralink.engine.link.netem import LinkSettings
-from auralink.engine.telemetry.timeline import events
+from auralink.engine.timeline import events
 
 from ..codecs.pictures import moving
 

@@ -13,9 +13,9 @@ import aioice.ice
 import pytest
 from livekit import api
 
+from auralink.engine.running import context_of, open_pool
 from auralink.engine.service import serving
 from auralink.engine.service.auth.principal import Role
-from auralink.engine.service.running import context_of, open_pool
 from auralink.engine.service.settings.load import Sources, load
 from auralink.engine.service.settings.reload import LiveSettings
 

@@ -18,6 +18,7 @@ from auralink.engine.inference.pool import PoolSettings, WorkerPool, default_wor
 from auralink.engine.relay.opening import Clocks as RelayClocks
 from auralink.engine.relay.opening import encoders_at, relay_opener
 from auralink.engine.rpc.hosting import Hosting
+from auralink.engine.rpc.observing import RpcObserver
 from auralink.engine.service import serving
 from auralink.engine.service.compose import MakePhase, Works, compose
 from auralink.engine.service.context import Clocks, Context
@@ -29,7 +30,6 @@ from auralink.engine.telemetry.frame_sums import FrameSums
 from auralink.engine.telemetry.logs import LogSettings, set_up_logging
 from auralink.engine.telemetry.metrics import Metrics
 from auralink.engine.telemetry.readings import WorkersReading
-from auralink.engine.telemetry.rpc import RpcObserver
 
 _FORCED_S: Final = 0.3  # for workers, once somebody hurries; they end by themselves with us
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from auralink.engine.telemetry.timeline import NO_TIMELINE, FrameTimeline, Span, events
+from auralink.engine.timeline import NO_TIMELINE, FrameTimeline, Span, events
 
 
 def span(row: str, name: str, start_us: int, end_us: int, frame: int | None = None) -> Span:
