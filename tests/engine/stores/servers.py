@@ -8,7 +8,7 @@ from auralink.bench.fault import servers
 from auralink.bench.fault.servers import free_port
 from auralink.codecs.errors import InputError
 
-NEED_SERVERS = "AURALINK_NEED_SERVERS"  # set by CI: there a missing server is a failure
+NEED_SERVERS = "TESTS_NEED_SERVERS"  # set by CI: there a missing server is a failure
 
 __all__ = ["PostgresServer", "RedisServer", "free_port", "missing"]
 
