@@ -10,6 +10,7 @@ from typing import Final
 
 from auralink.codecs.base.pyav_codec import Mode, Options, PyavEncoder, Rate, Recipe
 from auralink.codecs.base.scheduling import keep_scheduling
+from auralink.codecs.base.svt_abi import FASTEST_PRESET
 
 MIN_SIDE: Final = 64  # SVT-AV1 refuses smaller pictures
 
@@ -20,11 +21,13 @@ _PARAMETERS: Final = "pred-struct=1:lp=1:scd=0:keyint=-1"
 def svt_recipe(*, preset: int = 8, screen: bool = False, realtime: bool = True) -> Recipe:
     """
     Args:
-        preset: 4 (best) to 12 (fastest).
+        preset: 4 (best) to 12 (fastest); 12 is coded as 11.
         screen: tools for rendered content; a third fewer bits on text, three times slower.
         realtime: the library's reduced real-time tool set; it has no effect on presets below 7
             but to make them faster and a few per cent worse.
     """
+
+    preset = min(preset, FASTEST_PRESET)
 
     def options(mode: Mode) -> Options:
         parameters = f"{_PARAMETERS}:rtc={int(realtime)}:scm={int(screen)}"
@@ -34,8 +37,8 @@ def svt_recipe(*, preset: int = 8, screen: bool = False, realtime: bool = True) 
         quality = {"crf": str(round(mode.quantizer))}
         return quality | {"preset": str(preset), "svtav1-params": parameters}
 
-    # The library prints its banner on stderr unless told so before it is first used.
-    os.environ.setdefault("SVT_LOG", "1")  # 1: errors only
+    # The library prints its banner on stderr unless told so before it is first used; as `svt`.
+    os.environ.setdefault("SVT_LOG", "0")
     return Recipe(
         codec="av1",
         library="libsvtav1",

@@ -27,8 +27,6 @@ from auralink.codecs.frame import Frame
 
 MIN_SIDE: Final = 16  # smaller pictures are padded by the caller
 
-# Preset 12 of release 4.1 is the one that often hangs, as said above: none in 500 at preset 11.
-FASTEST_PRESET: Final = 11
 # Slower presets predict from top-layer frames as well (measured: one lost, all that follow differ).
 _DROPPABLE_FROM: Final = 5
 
@@ -112,7 +110,7 @@ class SvtAv1:
                 f"structures are known ({', '.join(f'{a}.{b}' for a, b in abi.SUPPORTED)})"
             )
         self._fps = fps
-        self._preset = min(preset, FASTEST_PRESET)
+        self._preset = min(preset, abi.FASTEST_PRESET)
         self._screen = screen
         self._realtime = realtime
         self._droppable = preset >= _DROPPABLE_FROM
