@@ -8,7 +8,8 @@ loopback, /tmp and the volume writable.  Its own HEALTHCHECK says when it lives;
 
 What this does not show: the pull of the base image (the root is a fresh Debian of the same release,
 so its patch level is newer than that of the tag), layers and their caching, the engine's seccomp
-profile and cgroup limits.  Needs root, debootstrap, and a network for apt and pip.
+profile and cgroup limits.  Needs root, debootstrap, a network for apt and pip, and a Debian of the
+same release, whose package sources it uses.
 """
 
 import argparse
@@ -28,11 +29,7 @@ from dockerfile import Stage, environment, parse
 
 ROOT = Path(__file__).parent.parent
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
-SOURCES = f"""deb {MIRROR} {SUITE} main
-deb {MIRROR} {SUITE}-updates main
-deb http://deb.debian.org/debian-security {SUITE}-security main
-"""
+APT = Path("/etc/apt")
 # What the network of the building machine needs; an image has none of it.
 PASSED = ("http_proxy", "https_proxy", "no_proxy", "PIP_INDEX_URL", "PIP_CERT", "SSL_CERT_FILE")
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -56,11 +53,21 @@ class Rehearsal:
         """A Debian root, made once."""
         root = self._folder / "base"
         if not root.exists():
-            run("debootstrap", "--variant=minbase", SUITE, str(root), MIRROR)
+            run("debootstrap", "--variant=minbase", SUITE, str(root))
             self._slim(root)
-            (root / "etc/apt/sources.list").write_text(SOURCES)
+            self._use_our_sources(root)
             shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
         return root
+
+    def _use_our_sources(self, root: Path) -> None:
+        """Take packages from where this machine takes them, security updates included."""
+        (root / "etc/apt/sources.list").unlink(missing_ok=True)
+        for name in ("sources.list", "sources.list.d"):
+            here, there = APT / name, root / "etc/apt" / name
+            if here.is_dir():
+                shutil.copytree(here, there, dirs_exist_ok=True)
+            elif here.exists():
+                shutil.copy(here, there)
 
     def _slim(self, root: Path) -> None:
         """Leave out what the slim images leave out: documents, translations, what apt fetched."""
