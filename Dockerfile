@@ -30,6 +30,6 @@ VOLUME ["/var/lib/auralink"]
 USER 10001:10001
 EXPOSE 8000 50051
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 CMD ["python3", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/liveness', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 CMD ["python3", "-c", "import os, ssl, urllib.request as r; tls = os.environ.get('AURALINK_HTTP__TLS', '').lower() in ('true', '1', 'yes', 'on'); r.urlopen(f'http{\"s\" * tls}://127.0.0.1:8000/liveness', timeout=2, context=ssl._create_unverified_context() if tls else None)"]
 ENTRYPOINT ["auralink"]
 CMD ["serve"]

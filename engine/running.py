@@ -127,11 +127,12 @@ async def serve(live: LiveSettings, told: Callable[[str], None]) -> int:
     limit_s: float | None = None
     try:
         context = context_of(live, pool)
-        host = live.now.http.host
+        http = live.now.http
+        scheme = "https" if http.tls else "http"
         code = await serving.serve(
             context,
             serving.Told(
-                listening=lambda port: told(f"HTTP on http://{host}:{port}"),
+                listening=lambda port: told(f"HTTP on {scheme}://{http.host}:{port}"),
                 ready=lambda: told("ready"),
             ),
         )

@@ -25,7 +25,7 @@ from auralink.engine.rpc.access import Visitor
 from auralink.engine.rpc.encoders import OpenVideo
 from auralink.engine.rpc.parts import ModelFact, Observer, Unobserved, parts_of
 from auralink.engine.rpc.server import GrpcServer
-from auralink.engine.rpc.settings import RpcSettings, TlsFiles
+from auralink.engine.rpc.settings import RpcSettings
 from auralink.engine.rpc.threads import Threads
 from auralink.engine.service.auth.principal import Principal
 from auralink.engine.service.context import Context
@@ -91,13 +91,10 @@ class Hosting:
 def rpc_settings(settings: Settings, profile: str) -> RpcSettings:
     """What the tree of settings says about gRPC; everything else keeps its default."""
     grpc = settings.grpc
-    tls = None
-    if grpc.tls and grpc.certificate is not None and grpc.key is not None:
-        tls = TlsFiles(certificate=grpc.certificate, key=grpc.key, clients=grpc.client_ca)
     return RpcSettings(
         host=grpc.host,
         port=grpc.port,
-        tls=tls,
+        tls=grpc.files(),
         production=settings.environment == "production",
         reflection=grpc.reflection,
         profile=profile,

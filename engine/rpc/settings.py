@@ -1,26 +1,12 @@
 """What an operator chooses about the gRPC service."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from auralink.codecs.video.profiles import DEFAULT_PROFILE
+from auralink.engine.service.tls import TlsFiles
 
 MIB: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsFiles:
-    """PEM files, read again when they change.
-
-    Attributes:
-        certificate: of the server, with the chain up to its authority.
-        clients: authorities of client certificates; with it every client must show one (mTLS).
-    """
-
-    certificate: Path
-    key: Path
-    clients: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,8 +89,8 @@ class Observing:
 
 
 def _certificates(settings: Settings) -> Mapping[str, Path]:
-    grpc = settings.grpc
-    return {"grpc": grpc.certificate} if grpc.tls and grpc.certificate is not None else {}
+    served = {"http": settings.http.files(), "grpc": settings.grpc.files()}
+    return {api: files.certificate for api, files in served.items() if files is not None}
 
 
 def _thresholds(settings: Settings) -> Thresholds:

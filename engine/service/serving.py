@@ -20,6 +20,7 @@ from auralink.engine.service.context import Context
 from auralink.engine.service.errors import ServiceError, StartError
 from auralink.engine.service.http.app import create_app
 from auralink.engine.service.http.server import HttpServer, bind
+from auralink.engine.service.http.tls import server_context
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +48,15 @@ async def serve(context: Context, told: Told | None = None) -> int:
         The exit code: 0, or 130 if it was hurried.
 
     Raises:
+        ConfigError: TLS files cannot be used.
         StartError: a port is taken, or a part that is required could not be opened.
     """
     hears = told or Told()
     http = context.settings.now.http
+    files = http.files()
+    tls = server_context(files) if files is not None else None
     bound = bind(http.host, http.port)
-    server = HttpServer(create_app(context), bound, http)
+    server = HttpServer(create_app(context), bound, http, tls)
     async with AsyncExitStack() as stack:
         stack.callback(bound.close)
         stack.enter_context(_signals(context))

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Final, final
+from functools import partial
+from typing import Any, Final, final
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -16,6 +18,7 @@ from auralink.engine.service.settings.tree import Http
 
 _BACKLOG: Final = 256
 _LAST_ANSWERS_S: Final = 2  # for requests in progress when everything else has ended
+_GOODBYE_S: Final = 1.0  # for a client to answer that TLS ends
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -34,16 +37,39 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
+def _tls(context: ssl.SSLContext, http: Http) -> dict[str, Any]:
+    """How connections begin and end: a handshake has as long as a request."""
+    return {
+        "ssl": context,
+        "ssl_handshake_timeout": http.receive_s,
+        "ssl_shutdown_timeout": _GOODBYE_S,
+    }
+
+
 @final
 class _Server(uvicorn.Server):
     """Signals are the service's business."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, tls: dict[str, Any]) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._tls = tls
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """As uvicorn's, where TLS has a minute for its start and half of one for its end."""
+        loop = asyncio.get_running_loop()
+        protocol: Any = self.config.http_protocol_class
+        make = partial(
+            protocol,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        self.servers = [
+            await loop.create_server(make, sock=bound, backlog=_BACKLOG, **self._tls)
+            for bound in sockets or ()
+        ]
+        self.started = True
         self.listening.set()
 
     @contextlib.contextmanager
@@ -56,9 +82,12 @@ class HttpServer:
     """
     Args:
         bound: from `bind`.
+        tls: None: plain.
     """
 
-    def __init__(self, app: ASGIApp, bound: socket.socket, http: Http) -> None:
+    def __init__(
+        self, app: ASGIApp, bound: socket.socket, http: Http, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.connections = Connections(most=http.connections, receive_s=http.receive_s)
         config = uvicorn.Config(
             app,
@@ -75,7 +104,7 @@ class HttpServer:
         )
         config.load()
         config.http_protocol_class = factory(self.connections)
-        self._server = _Server(config)
+        self._server = _Server(config, {} if tls is None else _tls(tls, http))
         self._bound = bound
 
     @property

@@ -47,7 +47,7 @@ def is_loopback(host: str) -> bool:
 def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _access(settings)
     yield from _secrets(settings)
-    yield from _grpc(settings)
+    yield from _tls(settings)
     for name, server in (("livekit", settings.livekit), ("livekit_to", settings.livekit_to)):
         yield from _livekit(name, server, production=settings.environment == "production")
     if "*" in settings.http.cors_origins:
@@ -96,15 +96,24 @@ def _secrets(settings: Settings) -> Iterator[tuple[str, str]]:
             yield key, f"must have at least {MIN_SECRET_BYTES} bytes"
 
 
-def _grpc(settings: Settings) -> Iterator[tuple[str, str]]:
-    grpc = settings.grpc
-    if grpc.tls and (grpc.certificate is None or grpc.key is None):
-        missing = "grpc.certificate" if grpc.certificate is None else "grpc.key"
-        yield missing, "is needed for TLS"
-    if not grpc.tls and grpc.client_ca is not None:
-        yield "grpc.client_ca", "has no meaning without grpc.tls"
-    exposed = grpc.enabled and not grpc.tls and not is_loopback(grpc.host)
-    if exposed and settings.environment == "production":
+def _tls(settings: Settings) -> Iterator[tuple[str, str]]:
+    http, grpc = settings.http, settings.grpc
+    production = settings.environment == "production"
+    for name, served in (("http", http), ("grpc", grpc)):
+        if served.tls and (served.certificate is None or served.key is None):
+            missing = "certificate" if served.certificate is None else "key"
+            yield f"{name}.{missing}", "is needed for TLS"
+        if not served.tls and served.client_ca is not None:
+            yield f"{name}.client_ca", f"has no meaning without {name}.tls"
+    if http.tls and http.tls_at_proxy:
+        yield "http.tls_at_proxy", "has no meaning with http.tls"
+    if production and not (http.tls or http.tls_at_proxy or is_loopback(http.host)):
+        yield (
+            "http.tls",
+            "must be on in production where http.host is not loopback; behind a proxy that has "
+            "TLS, say http.tls_at_proxy = true",
+        )
+    if production and grpc.enabled and not (grpc.tls or is_loopback(grpc.host)):
         yield "grpc.tls", "must be on in production where grpc.host is not loopback"
 
 

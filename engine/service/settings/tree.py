@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from auralink.engine.service.auth.tokens import Algorithm
+from auralink.engine.service.tls import TlsFiles
 from auralink.engine.stores.records import Mode, Model
 from auralink.models.manifest import Precision
 
@@ -51,9 +52,29 @@ class Section(BaseModel):
     model_config = _STRICT
 
 
-class Http(Section):
+class Served(Section):
+    """A port of ours, plain or with TLS."""
+
+    tls: bool = Field(default=False, description="needs certificate and key")
+    certificate: Path | None = None
+    key: Path | None = None
+    client_ca: Path | None = Field(
+        default=None, description="clients must show a certificate of it"
+    )
+
+    def files(self) -> TlsFiles | None:
+        """None: plain."""
+        if not self.tls or self.certificate is None or self.key is None:
+            return None
+        return TlsFiles(certificate=self.certificate, key=self.key, clients=self.client_ca)
+
+
+class Http(Served):
     host: Host = "127.0.0.1"
     port: Port = Field(default=8000, description="0: any that is free")
+    tls_at_proxy: bool = Field(
+        default=False, description="plain HTTP may leave loopback in production: a proxy has TLS"
+    )
     cors_origins: Origins = Field(default=(), description="exactly these may ask from a browser")
     trusted_proxies: Networks = Field(default=(), description="whose X-Forwarded-For is believed")
     body_bytes: int = Field(
@@ -69,16 +90,10 @@ class Http(Section):
     open_metrics: bool = Field(default=True, description="/metrics without credentials")
 
 
-class Grpc(Section):
+class Grpc(Served):
     enabled: bool = True
     host: Host = "127.0.0.1"
     port: Port = 50_051
-    tls: bool = Field(default=False, description="needs certificate and key")
-    certificate: Path | None = None
-    key: Path | None = None
-    client_ca: Path | None = Field(
-        default=None, description="clients must show a certificate of it"
-    )
     reflection: bool = True
 
 

@@ -1,75 +1,25 @@
 """TLS and mutual TLS from files, and a new certificate without a restart."""
 
-import datetime
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from grpc import aio
 
 from auralink.engine.rpc.server import GrpcServer, check_exposure, is_loopback
-from auralink.engine.rpc.settings import RpcSettings, TlsFiles
+from auralink.engine.rpc.settings import RpcSettings
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
 from auralink.engine.rpc.stubs import aic_compression_pb2_grpc as rpc
 from auralink.engine.rpc.threads import Threads
-from auralink.engine.rpc.tls import Certificates
+from auralink.engine.rpc.tls import server_credentials
 from auralink.engine.service.errors import ConfigError, StartError
+from auralink.engine.service.tls import TlsFiles
 
+from ..certificates import Pair, make_pair, write
 from .conftest import real_parts
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A certificate that signs itself, and its key."""
-
-    certificate: bytes
-    key: bytes
-
-
-def make_pair(name: str = "localhost") -> Pair:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return Pair(
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
-    )
-
-
-def write(folder: Path, pair: Pair, clients: bytes | None = None) -> TlsFiles:
-    files = TlsFiles(
-        certificate=folder / "tls.crt",
-        key=folder / "tls.key",
-        clients=folder / "clients.crt" if clients else None,
-    )
-    files.certificate.write_bytes(pair.certificate)
-    files.key.write_bytes(pair.key)
-    if files.clients is not None and clients is not None:
-        files.clients.write_bytes(clients)
-    return files
 
 
 @pytest.fixture
@@ -168,7 +118,7 @@ def test_a_file_that_is_missing_is_named_at_start(tmp_path: Path, missing: str) 
     getattr(files, missing).unlink()
 
     with pytest.raises(ConfigError, match=getattr(files, missing).name):
-        Certificates(files)
+        server_credentials(files)
 
 
 def test_a_file_with_something_else_is_refused_and_not_shown(tmp_path: Path) -> None:
@@ -176,7 +126,7 @@ def test_a_file_with_something_else_is_refused_and_not_shown(tmp_path: Path) -> 
     files.key.write_text("hunter2")
 
     with pytest.raises(ConfigError) as refused:
-        Certificates(files)
+        server_credentials(files)
 
     assert "hunter2" not in str(refused.value)
 

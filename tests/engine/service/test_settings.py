@@ -149,6 +149,12 @@ def test_what_this_engine_will_not_do_is_refused_by_name(
         (AUTH | {"LIVEKIT_URL": f"ftp://{CANARY}"}, "livekit.url"),
         (AUTH | {"LIVEKIT_URL": "wss://livekit.example"}, "livekit.api_secret"),
         (AUTH | {"AURALINK_GRPC__TLS": "true"}, "grpc.certificate"),
+        (AUTH | {"AURALINK_HTTP__TLS": "true"}, "http.certificate"),
+        (AUTH | {"AURALINK_HTTP__CLIENT_CA": f"/{CANARY}"}, "http.client_ca"),
+        (
+            AUTH | {"AURALINK_HTTP__HOST": "0.0.0.0", "ENVIRONMENT": "production"},
+            "http.tls_at_proxy",
+        ),
         (
             AUTH | {"AURALINK_GRPC__HOST": "0.0.0.0", "ENVIRONMENT": "production"},
             "grpc.tls",
@@ -165,6 +171,12 @@ def test_bad_settings_are_refused_by_key_and_never_by_value(
     assert name in told
     assert CANARY not in told
     assert refused.value.__cause__ is None
+
+
+def test_plain_http_leaves_loopback_in_production_behind_a_proxy_that_has_tls() -> None:
+    exposed = AUTH | {"AURALINK_HTTP__HOST": "0.0.0.0", "ENVIRONMENT": "production"}
+
+    assert read(exposed | {"AURALINK_HTTP__TLS_AT_PROXY": "true"}).settings.http.files() is None
 
 
 @pytest.mark.parametrize(
