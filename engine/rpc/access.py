@@ -5,6 +5,7 @@ A server with a method that has no row does not start.
 
 import inspect
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from auralink.engine.service.auth.matrix import (
     check_role,
 )
 from auralink.engine.service.auth.principal import Principal, Role
-from auralink.engine.service.errors import ServiceError, Unauthenticated
+from auralink.engine.service.errors import ServiceError
 from auralink.engine.service.http.request_ids import accepted
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["AICCompressionService"].full_name
@@ -63,6 +64,7 @@ COUNTED: Final = frozenset(
 NOBODY: Final = Principal(subject="anonymous", tenant="default", role=Role.ADMIN)
 
 _CREDENTIALS: Final = frozenset({"authorization", "x-api-key"})
+_NONE: Final = "-"  # a credential that nobody has
 # Set for the task that serves a call, read by the same.
 _CALLER: Final[ContextVar[Principal]] = ContextVar("caller", default=NOBODY)
 
@@ -82,6 +84,12 @@ class Visitor:
     authorization: str | None
     api_key: str | None
     address: str
+
+
+class Ended(Protocol):
+    """Hears of the end of a call."""
+
+    def __call__(self, method: str, code: grpc.StatusCode, elapsed_s: float, /) -> None: ...
 
 
 class Door(Protocol):
@@ -122,14 +130,16 @@ class Gate(aio.ServerInterceptor):
     """
     Args:
         door: None lets everybody in as `NOBODY`.
+        ended: hears of calls that were not let in; of others, whoever serves them says it.
 
     Raises:
         ConfigError: a method has no row in the matrix, or a row has no method.
     """
 
-    def __init__(self, door: Door | None) -> None:
+    def __init__(self, door: Door | None, ended: Ended) -> None:
         check_complete(MATRIX, methods())
         self._door = door
+        self._ended = ended
         self._handlers: dict[str, Handler] = {}  # made once per method
 
     async def intercept_service(
@@ -145,38 +155,55 @@ class Gate(aio.ServerInterceptor):
             return handler
         guarded = self._handlers.get(method)
         if guarded is None:
-            guarded = _with(handler, _guarded(method, handler, self._door))
+            guarded = _with(handler, self._guarded(method, handler, self._door))
             self._handlers[method] = guarded
         return guarded
 
+    def _guarded(self, method: str, handler: Handler, door: Door) -> Callable[..., Any]:
+        """The same behaviour, knowing who asks."""
+        inner = _behaviour(handler)
+        if inspect.isasyncgenfunction(inner):
 
-async def _admit(method: str, door: Door, context: Any) -> None:
-    """Let the call go on as its caller's, or end it."""
-    rule = MATRIX[method]
-    try:
-        principal = await door.enter(_visitor(context))
-        check_role(rule, principal)
-        if method in COUNTED:
-            await door.count(principal)
-    except ServiceError as refused:
-        failure = failure_of(refused)
-        assert failure is not None
-        await context.abort(failure.code, failure.message, failure.metadata(request_id_of(context)))
-    else:
-        _CALLER.set(principal)
+            async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
+                await self._admit(method, door, context)
+                async for response in inner(request, context):
+                    yield response
+
+            return stream
+
+        async def call(request: Any, context: Any) -> Any:
+            await self._admit(method, door, context)
+            return await inner(request, context)
+
+        return call
+
+    async def _admit(self, method: str, door: Door, context: Any) -> None:
+        """Let the call go on as its caller's, or end it."""
+        rule = MATRIX[method]
+        began_s = time.monotonic()
+        try:
+            principal = await door.enter(_visitor(context))
+            check_role(rule, principal)
+            if method in COUNTED:
+                await door.count(principal)
+        except ServiceError as refused:
+            failure = failure_of(refused)
+            assert failure is not None
+            name = method.rpartition("/")[2]
+            self._ended(name, failure.code, time.monotonic() - began_s)
+            told = failure.metadata(request_id_of(context))
+            await context.abort(failure.code, failure.message, told)
+        else:
+            _CALLER.set(principal)
 
 
 def _visitor(context: Any) -> Visitor:
-    """
-    Raises:
-        Unauthenticated: two of one kind; which of them would count is anybody's guess.
-    """
+    """Two credentials of one kind are none: which of them would count is anybody's guess."""
     sent: dict[str, str] = {}
     for key, value in context.invocation_metadata() or ():
         if key in _CREDENTIALS:
-            if key in sent or not isinstance(value, str):
-                raise Unauthenticated
-            sent[key] = value
+            good = key not in sent and isinstance(value, str)
+            sent[key] = value if good else _NONE
     return Visitor(
         authorization=sent.get("authorization"),
         api_key=sent.get("x-api-key"),
@@ -208,25 +235,6 @@ def _behaviour(handler: Handler) -> Callable[..., Any]:
     )
     assert inner is not None
     return inner
-
-
-def _guarded(method: str, handler: Handler, door: Door) -> Callable[..., Any]:
-    """The same behaviour, knowing who asks."""
-    inner = _behaviour(handler)
-    if inspect.isasyncgenfunction(inner):
-
-        async def stream(request: Any, context: Any) -> AsyncIterator[Any]:
-            await _admit(method, door, context)
-            async for response in inner(request, context):
-                yield response
-
-        return stream
-
-    async def call(request: Any, context: Any) -> Any:
-        await _admit(method, door, context)
-        return await inner(request, context)
-
-    return call
 
 
 def _with(handler: Handler, behaviour: Callable[..., Any]) -> Handler:

@@ -9,14 +9,14 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc import aio
 
 from auralink.codecs.errors import AuraLinkError
-from auralink.engine.rpc.access import SERVICE, Handler, caller, request_id_of
+from auralink.engine.rpc.access import SERVICE, Ended, Handler, caller, request_id_of
 from auralink.engine.rpc.failures import Failure, FieldError, failure_of
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
 from auralink.engine.service.auth.principal import Principal
@@ -54,10 +54,6 @@ class Call:
 
     principal: Principal
     remaining_s: Callable[[], float | None]
-
-
-class Ended(Protocol):
-    def __call__(self, method: str, code: grpc.StatusCode, elapsed_s: float, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

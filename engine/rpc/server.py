@@ -151,12 +151,12 @@ class GrpcServer:
         await self._service.close()
 
     def _build(self) -> aio.Server:
+        observer = self._parts.observer
         server = aio.server(
-            interceptors=(Gate(self._parts.door),),
+            interceptors=(Gate(self._parts.door, observer.call_ended),),
             options=options(self._settings),
             maximum_concurrent_rpcs=self._settings.max_calls,
         )
-        observer = self._parts.observer
         made = handlers(self._service.methods(), observer.call_ended)
         server.add_generic_rpc_handlers((made,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

@@ -10,6 +10,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from auralink.engine.rpc.access import MATRIX, SERVICE, Visitor, address_of, methods
+from auralink.engine.rpc.observing import RpcObserver
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
 from auralink.engine.rpc.stubs import aic_compression_pb2_grpc as rpc
 from auralink.engine.service.auth.credentials import Authenticator
@@ -17,6 +18,8 @@ from auralink.engine.service.auth.matrix import check_complete
 from auralink.engine.service.auth.principal import Principal, Role
 from auralink.engine.service.auth.tokens import TokenVerifier, sign, verification_key
 from auralink.engine.service.errors import ConfigError, Limited, Unauthenticated
+from auralink.engine.telemetry.frame_sums import FrameSums
+from auralink.engine.telemetry.metrics import Metrics
 
 from .conftest import Served
 from .frames import Instant, each, tiny
@@ -144,14 +147,33 @@ async def test_bad_credentials_are_all_answered_alike(
     assert served.server.streams.count == 0
 
 
-async def test_guessing_is_bounded_by_address(serve: Serve) -> None:
+@pytest.mark.parametrize("sent", [[], [token(Role.ADMIN), token(Role.VIEWER)]])
+async def test_guessing_is_bounded_by_address(serve: Serve, sent: list[tuple[str, str]]) -> None:
     door = TokenDoor(bad=3)
     served = await serve(open_stream=Instant, door=door)
 
-    codes = [await outcome(served, "HealthCheck", []) for _ in range(5)]
+    codes = [await outcome(served, "HealthCheck", sent) for _ in range(5)]
 
     assert codes == [grpc.StatusCode.UNAUTHENTICATED] * 3 + [grpc.StatusCode.RESOURCE_EXHAUSTED] * 2
     assert set(door.addresses) == {"127.0.0.1"}
+
+
+async def test_refused_calls_are_in_the_metrics(serve: Serve) -> None:
+    metrics = Metrics(version="1", started=0.0)
+    observer = RpcObserver(metrics, FrameSums("engine-1"))
+    served = await serve(open_stream=Instant, door=TokenDoor(bad=1), observer=observer)
+
+    await outcome(served, "HealthCheck", [])
+    await outcome(served, "CompressStream", [])
+    page = metrics.page().body.decode()
+
+    for name, code in (
+        ("HealthCheck", "UNAUTHENTICATED"),
+        ("CompressStream", "RESOURCE_EXHAUSTED"),
+    ):
+        series = f'aic_requests_total{{api="grpc",code="{code}",method="{name}"}} 1.0'
+        assert series in page
+    assert 'aic_errors_total{api="grpc"} 0.0' in page
 
 
 async def test_requests_are_counted_and_frames_are_not(serve: Serve) -> None:
