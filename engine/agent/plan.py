@@ -3,6 +3,7 @@
 The job's metadata is a `RelayRequest` in JSON; what it leaves out is this worker's default.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, final
 
@@ -14,6 +15,12 @@ from auralink.engine.relay.job import Place, RelaySettings
 from auralink.engine.relay.job_values import JobSpec
 from auralink.engine.relay.request import RelayRequest
 
+# For what LiveKit makes a job, as commands and settings name it.
+JOB_TYPES: Final[Mapping[str, agent.JobType]] = {
+    "room": agent.JobType.JT_ROOM,
+    "publisher": agent.JobType.JT_PUBLISHER,
+    "participant": agent.JobType.JT_PARTICIPANT,
+}
 _ONE_PARTICIPANT: Final = (agent.JobType.JT_PUBLISHER, agent.JobType.JT_PARTICIPANT)
 
 
@@ -26,12 +33,14 @@ class Plan:
         far: of the server where restored tracks appear; None: the same one.
         defaults: for what a job's metadata does not name.
         name: bots are called ``NAME-JOB-src`` and so on.
+        tenant: whose jobs these are where LiveKit names no namespace.
     """
 
     access: Access
     far: Access | None = None
     defaults: RelayRequest
     name: str = "aic"
+    tenant: str = ""
 
     def identity(self, job: agent.Job) -> str:
         """Of the bot that gets the job's token.
@@ -53,7 +62,7 @@ class Plan:
         # Servers that are one node leave the address empty.
         access = replace(self.access, url=assignment.url) if assignment.url else self.access
         settings = self._settings(job, access, assignment.token)
-        return JobSpec(settings=settings, tenant=job.namespace, label=job.room.name)
+        return JobSpec(settings=settings, tenant=job.namespace or self.tenant, label=job.room.name)
 
     def _settings(self, job: agent.Job, access: Access, token: str) -> RelaySettings:
         request = RelayRequest.parse(job.metadata, self.defaults)

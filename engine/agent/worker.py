@@ -66,6 +66,7 @@ class Worker:
         jobs: shared with whatever else starts jobs here; the worker does not close it.
         agent_name: named dispatches only; empty: every new room, unasked.
         told: takes a line for people.
+        registered: takes why the server does not know this worker now; empty: it does.
 
     Raises:
         InputError: no key and secret.
@@ -80,12 +81,15 @@ class Worker:
         job_type: agent.JobType = agent.JobType.JT_ROOM,
         version: str,
         told: Callable[[str], None] = lambda text: None,
+        registered: Callable[[str], None] = lambda why: None,
     ) -> None:
         endpoints.check_server(plan.access.url)
         plan.access.agent_token()
         self._jobs = jobs
         self._plan = plan
         self._told = told
+        self._registered = registered
+        self._refusing = False
         register = agent.RegisterWorkerRequest(
             type=job_type,
             agent_name=agent_name,
@@ -126,14 +130,25 @@ class Worker:
         if self._error is not None:
             raise self._error
 
+    def refuse(self) -> None:
+        """Take nothing new from now on; jobs go on, and the server hears how they end."""
+        self._refusing = True
+        self._put(_Look())
+
     def stop(self) -> None:
         """Sign off; jobs go on."""
         self._put(_Stop())
+
+    async def sign_off(self) -> None:
+        """Stop when the server has heard of the end of every job that came from it."""
+        await asyncio.gather(*self._watchers.values(), return_exceptions=True)
+        await self._inbox.put(_Stop())
 
     def drain(self, deadline_s: float) -> None:
         """Take nothing new, end when all jobs have; called again: end them now."""
         if self._drainer is None:
             self._told(f"draining, at most {deadline_s:g} s: {self._jobs.active} jobs run")
+            self.refuse()
             self._drainer = asyncio.create_task(self._drain(deadline_s), name="drain")
             return
         self._told("ending at once")
@@ -141,12 +156,8 @@ class Worker:
             self._jobs.stop(job.id, "the engine was told to end at once")
 
     async def _drain(self, deadline_s: float) -> None:
-        draining = asyncio.create_task(self._jobs.drain(deadline_s))
-        await asyncio.sleep(0)  # let it begin, so that the server hears of it now
-        self._put(_Look())
-        await draining
-        await asyncio.gather(*self._watchers.values(), return_exceptions=True)
-        await self._inbox.put(_Stop())
+        await self._jobs.drain(deadline_s)
+        await self.sign_off()
 
     # -- the socket --------------------------------------------------------------------------------
 
@@ -195,8 +206,10 @@ class Worker:
                     await self._socket.send(message.SerializeToString())
                 case Registered(worker_id, version):
                     self._told(f"registered as {worker_id}, LiveKit {version}")
+                    self._registered("")
                 case Lost(reason):
                     self._told(f"not registered: {reason}")
+                    self._registered(reason)
                 case Assigned(assignment):
                     self._start(assignment)
                 case Terminated(job_id):
@@ -251,7 +264,7 @@ class Worker:
             taken=jobs.active,
             load=jobs.load,
             cpu=jobs.cpu,
-            draining=jobs.draining,
+            draining=self._refusing or jobs.draining,
             jobs=tuple(self._watchers),
         )
 

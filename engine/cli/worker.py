@@ -7,14 +7,12 @@ import importlib.metadata
 import os
 import signal
 import uuid
-from functools import partial
 from typing import Annotated
 
 import typer
-from livekit.protocol import agent
 
 from auralink.codecs.video.profiles import DEFAULT_PROFILE, PROFILES
-from auralink.engine.agent.plan import Plan
+from auralink.engine.agent.plan import JOB_TYPES, Plan
 from auralink.engine.agent.worker import Worker
 from auralink.engine.cli import loop, values
 from auralink.engine.cli.relay import (
@@ -32,8 +30,8 @@ from auralink.engine.cli.relay import (
 from auralink.engine.cli.terminal import Json, note, print_json
 from auralink.engine.cli.workers import worker_pool
 from auralink.engine.cpu import CpuShare
-from auralink.engine.inference.base import decoder_at
 from auralink.engine.inference.pool import WorkerPool
+from auralink.engine.inference.whole import Inference
 from auralink.engine.relay.access import from_environment
 from auralink.engine.relay.job import Role
 from auralink.engine.relay.job_events import EventKind
@@ -49,15 +47,6 @@ class JobKind(enum.Enum):
     ROOM = "room"
     PUBLISHER = "publisher"
     PARTICIPANT = "participant"
-
-    @property
-    def type(self) -> agent.JobType:
-        kinds = {
-            JobKind.ROOM: agent.JobType.JT_ROOM,
-            JobKind.PUBLISHER: agent.JobType.JT_PUBLISHER,
-            JobKind.PARTICIPANT: agent.JobType.JT_PARTICIPANT,
-        }
-        return kinds[self]
 
 
 def worker(
@@ -131,18 +120,31 @@ async def _work(
 ) -> None:
     version = importlib.metadata.version("auralink-aic")
     clocks = Clocks()
+    inference = Inference(pool)
     opener = relay_opener(
-        version=version, clocks=clocks, encoder=encoders_at(pool), decoder=partial(decoder_at, pool)
-    )
-    async with Jobs(
-        opener,
+        version=version,
         clocks=clocks,
-        new_id=lambda: uuid.uuid4().hex,
-        most=most,
-        cpu=CpuShare(clocks.monotonic),
-    ) as jobs:
+        encoder=encoders_at(pool),
+        decoder=inference.open_decoder,
+        restorer=inference.restorer,
+    )
+    async with (
+        inference,
+        Jobs(
+            opener,
+            clocks=clocks,
+            new_id=lambda: uuid.uuid4().hex,
+            most=most,
+            cpu=CpuShare(clocks.monotonic),
+        ) as jobs,
+    ):
         one = Worker(
-            jobs, plan, agent_name=agent_name, job_type=kind.type, version=version, told=note
+            jobs,
+            plan,
+            agent_name=agent_name,
+            job_type=JOB_TYPES[kind.value],
+            version=version,
+            told=note,
         )
         running = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -15,6 +15,7 @@ from auralink.engine.relay.jobs import Jobs
 from auralink.engine.service.access import Access
 from auralink.engine.service.configs import Configs
 from auralink.engine.service.context import Clocks, Context, Models, Telemetry
+from auralink.engine.service.dispatching import Registration, open_registration, plan_of
 from auralink.engine.service.ending import Ending
 from auralink.engine.service.heartbeat import Heartbeat
 from auralink.engine.service.job_board import JobBoard, open_board
@@ -43,7 +44,7 @@ class Works:
         open_relay: puts a relay together.
         telemetry, models: None: this engine has none, and says so.
         cpu: share of the processors that is busy, 0..1.
-        further: phases after all others.
+        further: phases after those of the service itself.
     """
 
     open_relay: opening.OpenRelay
@@ -79,12 +80,14 @@ def compose(
         configs=Configs(records, clocks.monotonic),
         limiter=Part[RateLimiter]("limiter"),
         jobs=Part[JobBoard]("jobs"),
+        dispatcher=Part[Registration]("dispatcher", needed=False),
         models=Part[Models]("models", needed=settings.models.required),
         telemetry=Part[Telemetry]("telemetry", needed=False),
     )
     live.on_change(context.access.take)
     lifecycle.add(*_phases(context, works))
     lifecycle.add(*(make(context) for make in works.further))
+    lifecycle.add(*_dispatcher(context))  # it brings work: when all else is there
     return context
 
 
@@ -113,6 +116,22 @@ def _phases(context: Context, works: Works) -> list[Phase[Any]]:
         ),
         Phase(part=context.jobs, open=lambda: _board(context, works, redis)),
     ]
+
+
+def _dispatcher(context: Context) -> list[Phase[Any]]:
+    settings, part = context.settings.now, context.dispatcher
+    if not settings.agent.enabled:
+        part.never()
+        return []
+    plan = plan_of(settings)
+
+    def opens() -> AbstractAsyncContextManager[Registration]:
+        jobs = context.jobs.get().here
+        return open_registration(
+            jobs, plan, settings, context.ending, part, version=context.version
+        )
+
+    return [Phase(part=part, open=opens, required=False)]
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from auralink.engine.service.access import Access
 from auralink.engine.service.configs import Configs
+from auralink.engine.service.dispatching import Registration
 from auralink.engine.service.ending import Ending
 from auralink.engine.service.heartbeat import Heartbeat
 from auralink.engine.service.job_board import JobBoard
@@ -91,6 +92,7 @@ class Context:
     configs: Configs
     limiter: Part[RateLimiter]
     jobs: Part[JobBoard]
+    dispatcher: Part[Registration]
     models: Part[Models]
     telemetry: Part[Telemetry]
 
@@ -101,6 +103,7 @@ class Context:
             self.records,
             self.models,
             self.jobs,
+            self.dispatcher,
         )
         return [part.state for part in every]
 

@@ -90,10 +90,17 @@ class JobOrder(BaseModel):
 
 
 def _place(settings: Settings, server: Server, room: str) -> Place:
+    return Place(access=access_to(settings, server), room=room)
+
+
+def access_to(settings: Settings, server: Server) -> Access:
+    """
+    Raises:
+        Unusable: the server is not set up.
+    """
     found: LiveKit = getattr(settings, server)
     if not found.url:
         error = Unusable(f"the server {server!r} is not set up")
         error.add_note(f"the operator sets {server}.url, {server}.api_key and {server}.api_secret")
         raise error
-    access = Access(url=found.url, key=found.api_key, secret=found.api_secret.get_secret_value())
-    return Place(access=access, room=room)
+    return Access(url=found.url, key=found.api_key, secret=found.api_secret.get_secret_value())

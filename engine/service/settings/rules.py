@@ -50,6 +50,7 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _tls(settings)
     for name, server in (("livekit", settings.livekit), ("livekit_to", settings.livekit_to)):
         yield from _livekit(name, server, production=settings.environment == "production")
+    yield from _agent(settings)
     if "*" in settings.http.cors_origins:
         yield "http.cors_origins", "'*' would lend every page its visitor's credentials"
 
@@ -131,6 +132,14 @@ def _livekit(name: str, server: LiveKit, *, production: bool) -> Iterator[tuple[
         yield f"{name}.api_secret", "is missing"
     elif production and _is_default(server.api_secret):
         yield f"{name}.api_secret", "is a secret that everybody knows"
+
+
+def _agent(settings: Settings) -> Iterator[tuple[str, str]]:
+    agent = settings.agent
+    if agent.enabled and not settings.livekit.url:
+        yield "agent.enabled", "needs livekit.url, livekit.api_key and livekit.api_secret"
+    if agent.enabled and agent.to_server == "livekit_to" and not settings.livekit_to.url:
+        yield "agent.to_server", "names a server that is not set up: livekit_to.url is missing"
 
 
 def _is_default(secret: SecretStr) -> bool:

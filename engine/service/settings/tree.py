@@ -134,6 +134,31 @@ class LiveKit(Section):
     api_secret: SecretStr = SecretStr("")
 
 
+class Agent(Section):
+    """Jobs that the dispatcher of the server ``livekit`` gives."""
+
+    enabled: bool = Field(default=False, description="take jobs from LiveKit's dispatcher")
+    name: str = Field(
+        default="auralink",
+        max_length=128,
+        description="dispatches to this name; empty: every new room, unasked",
+    )
+    kind: Literal["room", "publisher", "participant"] = Field(
+        default="room", description="a job for each of these"
+    )
+    tenant: str = Field(
+        default="", max_length=128, description="whose jobs these are; empty: for admins alone"
+    )
+    to_server: Literal["livekit", "livekit_to"] = Field(
+        default="livekit", description="where the tracks appear again"
+    )
+    defaults: str = Field(
+        default="",
+        max_length=16_384,
+        description="metadata, in JSON, for what a dispatch leaves out",
+    )
+
+
 class Database(Section):
     url: SecretStr = SecretStr("sqlite+aiosqlite:///auralink-aic.db")
     required: bool = Field(default=False, description="do not start without it")
@@ -221,6 +246,7 @@ class Settings(BaseSettings):
     auth: Auth = Auth()
     livekit: LiveKit = LiveKit()
     livekit_to: LiveKit = LiveKit()
+    agent: Agent = Agent()
     database: Database = Database()
     redis: Redis = Redis()
     compression: Compression = Compression()

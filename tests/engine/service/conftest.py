@@ -5,7 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from ..room.conftest import livekit, own_server, room
+from ..stores.conftest import shared_redis
 from .services import Service, service_in
+
+__all__ = ["livekit", "own_server", "room", "shared_redis"]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
