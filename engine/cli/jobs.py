@@ -37,8 +37,13 @@ def start(
     room: Annotated[str, typer.Argument(metavar="ROOM")],
     to_room: Annotated[str, typer.Option("--to", help="Default: the room itself.")] = "",
     rate: Annotated[
-        int, typer.Option(parser=values.bitrate, metavar="RATE", help="All that the link carries.")
-    ] = 300_000,
+        int | None,
+        typer.Option(
+            parser=values.bitrate,
+            metavar="RATE",
+            help="All that the link carries; default: as the tenant's config says.",
+        ),
+    ] = None,
     role: Annotated[str, typer.Option(help="send, receive or both.")] = "both",
     profile: Annotated[str | None, typer.Option(help="Codec of video.")] = None,
     only: Annotated[
@@ -51,9 +56,13 @@ def start(
     json: Json = False,
 ) -> None:
     """Start a job; print its id."""
-    wanted: dict[str, Any] = {"room": room, "to_room": to_room, "rate_bps": rate, "role": role}
+    wanted: dict[str, Any] = {"room": room, "to_room": to_room, "role": role}
     wanted |= {"label": label, "only": only or []}
-    wanted |= {key: given for key, given in (("profile", profile), ("id", name)) if given}
+    wanted |= {
+        key: given
+        for key, given in (("profile", profile), ("id", name), ("rate_bps", rate))
+        if given
+    }
     found = ask(url, token, "POST", f"{API}/jobs", wanted)
     if json:
         print_json(found)

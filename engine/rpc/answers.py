@@ -9,12 +9,13 @@ from auralink.engine.rpc.decoders import Decoded, Played
 from auralink.engine.rpc.encoders import Unit
 from auralink.engine.rpc.requests import Job
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
+from auralink.engine.service.wishes import MODES
 
 # The least SSIM that the contract's modes want.
 LEAST_QUALITY: Final = {
-    pb.MODE_CONSERVATIVE: 0.95,
-    pb.MODE_ADAPTIVE: 0.85,
-    pb.MODE_AGGRESSIVE: 0.70,
+    pb.MODE_CONSERVATIVE: MODES["conservative"].min_quality,
+    pb.MODE_ADAPTIVE: MODES["adaptive"].min_quality,
+    pb.MODE_AGGRESSIVE: MODES["aggressive"].min_quality,
 }
 _OUTCOMES: Final = {
     Outcome.CODED: pb.OUTCOME_CODED,

@@ -2,12 +2,8 @@
 
 A compression ratio says little until it says of what: raw pictures shrink to a thousandth under any
 codec.  Here it is the share of the *anchor's* bits that is saved, the anchor being what the caller
-would send without us: ``metadata.bitrate_kbps``, or this estimate where that is not given:
-
-* pictures: 450 kbit/s for 640x360 at 20 frames a second, what VP8 is run at in the comparison of
-  ``bench/results/thin.json``, times the ratio of pixels per second to the power of 0.75 (larger
-  pictures hold more that is alike; the exponent is the streaming trade's rule of thumb);
-* sound: 48 kbit/s.
+would send without us: ``metadata.bitrate_kbps``, or where that is not given the estimate of
+`engine.service.wishes` for pictures, and 48 kbit/s for sound.
 """
 
 from dataclasses import dataclass
@@ -15,15 +11,16 @@ from typing import Final
 
 from auralink.codecs.audio import opus
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
+from auralink.engine.service.wishes import LEAST_BPS, MODES, anchor_bps
 
-ANCHOR_BPS: Final = 450_000
-ANCHOR_PIXELS_PER_S: Final = 640 * 360 * 20
-ANCHOR_EXPONENT: Final = 0.75
 AUDIO_ANCHOR_BPS: Final = 48_000
 
 # What the contract's modes save where the caller names no ratio.
-SHARES: Final = {pb.MODE_CONSERVATIVE: 0.5, pb.MODE_ADAPTIVE: 0.8, pb.MODE_AGGRESSIVE: 0.9}
-LEAST_BPS: Final = 20_000
+SHARES: Final = {
+    pb.MODE_CONSERVATIVE: MODES["conservative"].ratio,
+    pb.MODE_ADAPTIVE: MODES["adaptive"].ratio,
+    pb.MODE_AGGRESSIVE: MODES["aggressive"].ratio,
+}
 MOST_BPS: Final = 20_000_000
 # A tenth of a link is left for headers and for what else goes through it.
 _OF_LINK: Final = 0.9
@@ -55,8 +52,7 @@ def video_budget(
         native_bps: the anchor, 0 if it is not known.
         available_bps: of the link, 0 if it is not known.
     """
-    scale = size[0] * size[1] * fps / ANCHOR_PIXELS_PER_S
-    anchor = native_bps or round(ANCHOR_BPS * scale**ANCHOR_EXPONENT)
+    anchor = native_bps or anchor_bps(size, fps)
     wanted = _within(anchor * (1 - (ratio or SHARES[mode])), available_bps)
     return Budget(anchor_bps=anchor, bitrate_bps=round(min(max(wanted, LEAST_BPS), MOST_BPS)))
 

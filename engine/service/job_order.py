@@ -1,6 +1,7 @@
 """A job as it is asked for, and as engines hand it to one another: JSON, without any secret."""
 
-from typing import Annotated, Literal, TypeAlias
+from dataclasses import replace
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -15,6 +16,7 @@ from auralink.codecs.errors import InputError
 from auralink.engine.relay.access import Access
 from auralink.engine.relay.job import Place
 from auralink.engine.relay.job_values import JobSpec
+from auralink.engine.relay.options import RelayOptions
 from auralink.engine.relay.request import RelayRequest
 from auralink.engine.service.errors import Unusable
 from auralink.engine.service.settings.tree import LiveKit, Settings
@@ -27,10 +29,16 @@ Room = Annotated[
 ]
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """The default is the tenant's, whatever stands in the code."""
+    schema.pop("default", None)
+
+
 class JobRequest(RelayRequest):
     """A room of a server that the operator set up; nobody brings an address of their own.
 
     Attributes:
+        max_latency_ms: that coding a picture may take, on average.
         id: makes the request repeatable: a second one with the same id is a conflict.
     """
 
@@ -45,6 +53,19 @@ class JobRequest(RelayRequest):
     )
 
     room: Room
+    rate_bps: int = Field(
+        default=300_000,
+        ge=20_000,
+        le=100_000_000,
+        description="all that the link carries; left out: as the tenant's config says",
+        json_schema_extra=_without_default,
+    )
+    max_latency_ms: int | None = Field(
+        default=None,
+        ge=5,
+        le=100,
+        description="for coding a picture, on average; left out: as the tenant's config says",
+    )
     server: Server = "livekit"
     to_server: Server = "livekit"
     label: Annotated[str, Field(max_length=128)] = ""
@@ -86,7 +107,15 @@ class JobOrder(BaseModel):
             _place(settings, request.to_server, request.room),
             name=f"aic-{job_id}",
         )
+        if request.max_latency_ms is not None:
+            relay = replace(relay, options=_hurried(relay.options, request.max_latency_ms))
         return JobSpec(settings=relay, tenant=self.tenant, label=request.label)
+
+
+def _hurried(options: RelayOptions, latency_ms: int) -> RelayOptions:
+    """Speed control keeps the mean time of a picture within its share of a core."""
+    cores = min(options.encoder.cores, latency_ms / 1000 * options.fps)
+    return replace(options, encoder=replace(options.encoder, cores=cores))
 
 
 def _place(settings: Settings, server: Server, room: str) -> Place:

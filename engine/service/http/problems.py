@@ -26,6 +26,7 @@ from auralink.engine.service.errors import (
     Unauthenticated,
     Unusable,
 )
+from auralink.engine.service.wishes import FieldRefused
 from auralink.engine.stores.errors import StoreAway, StoreError
 from auralink.models.errors import ModelError
 
@@ -106,6 +107,8 @@ def trouble_of(error: Exception) -> Trouble | None:
             return _said(404, "not-found", error, "list what there is")
         case Conflict() | JobExists():
             return _said(409, "conflict", error, _note(error) or "look at its state first")
+        case FieldRefused():
+            return _fields(FieldFault(place=f"body.{error.field}", message=error.why))
         case Unusable() | InputError() | UnsupportedError() | ModelError():
             return _said(422, "unusable", error, _note(error) or "change the request")
         case Limited():
@@ -167,6 +170,10 @@ def _invalid(error: RequestValidationError) -> Trouble:
         FieldFault(place=".".join(str(place) for place in fault["loc"]), message=fault["msg"])
         for fault in error.errors()[:20]
     ]
+    return _fields(*faults)
+
+
+def _fields(*faults: FieldFault) -> Trouble:
     return Trouble(
         status=422,
         slug="invalid",

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from auralink.engine.service.errors import ConfigError
 from auralink.engine.service.settings import layers
 from auralink.engine.service.settings.keys import KEYS
-from auralink.engine.service.settings.rules import check
+from auralink.engine.service.settings.rules import check, notes
 from auralink.engine.service.settings.tree import Environment, Settings
 
 DEFAULT: Final = "default"
@@ -39,7 +39,7 @@ class Loaded:
     """
     Attributes:
         origins: of every key, in words.
-        warnings: about keys that have no effect.
+        warnings: about keys that have no effect, or another one.
     """
 
     settings: Settings
@@ -73,7 +73,8 @@ def load(sources: Sources, *, whole: bool = True) -> Loaded:
         raise _in_words(error, origins) from None
     if whole:
         check(settings, origins)
-    return Loaded(settings=settings, origins=origins, warnings=file.warnings)
+    warnings = (*file.warnings, *notes(settings))
+    return Loaded(settings=settings, origins=origins, warnings=warnings)
 
 
 def _active(flags: layers.Layer, environment: layers.Layer, file: Path | None) -> Environment:

@@ -35,6 +35,12 @@ def check(settings: Settings, origins: Mapping[str, str]) -> None:
     raise error
 
 
+def notes(settings: Settings) -> Iterator[str]:
+    """Warnings: what is taken for something else."""
+    if settings.compression.model_type != "hybrid":
+        yield "compression.model_type: this engine has hybrid and no other, so that is used"
+
+
 def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True

@@ -177,14 +177,20 @@ class Redis(Section):
 
 
 class Compression(Section):
-    """What a caller gets who never said anything else."""
+    """What a tenant gets that never said anything else."""
 
     enabled: bool = True
-    mode: Mode = "adaptive"
-    target_ratio: float = Field(default=0.8, ge=0.1, le=0.95)
-    max_latency_ms: int = Field(default=20, ge=5, le=100)
-    model_type: Model = "hybrid"
-    min_quality: float = Field(default=0.85, ge=0.5, le=1)
+    mode: Mode = Field(default="adaptive", description="says the three figures that are not set")
+    target_ratio: float = Field(
+        default=0.8, ge=0.1, le=0.95, description="of the bits that a job would have without us"
+    )
+    max_latency_ms: int = Field(
+        default=20, ge=5, le=100, description="for coding a picture, on average"
+    )
+    model_type: Model = Field(default="hybrid", description="others are taken for it")
+    min_quality: float = Field(
+        default=0.85, ge=0.5, le=1, description="SSIM, shown to tenants; over gRPC the mode's holds"
+    )
 
 
 class Limits(Section):

@@ -291,6 +291,39 @@ async def test_a_job_may_bring_its_id_and_then_starts_once(service: Service) -> 
     assert len(service.relays) == 1
 
 
+async def test_a_tenants_config_holds_for_jobs_that_start_after_it(service: Service) -> None:
+    token = token_of(tenant="wishful")
+    room = {"room": "standup", "width": 640, "height": 360, "fps": 20.0}
+
+    before = await service.ask("POST", f"{API}/jobs", token=token, json=room)
+    await service.ask("POST", f"{API}/config", token=token, json={"mode": "aggressive"})
+    await service.ask("POST", f"{API}/config", token=token, json={"max_latency_ms": 10})
+    after = await service.ask("POST", f"{API}/jobs", token=token, json=room)
+    own = await service.ask("POST", f"{API}/jobs", token=token, json=room | {"rate_bps": 70_000})
+
+    rates = [answer.json["rate_bps"] for answer in (before, after, own)]
+    assert rates == [106_000, 61_000, 70_000]
+    assert service.relays[0].settings.options.encoder.cores == pytest.approx(0.4)
+    assert service.relays[1].settings.options.encoder.cores == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"model_type": "lyra"}, "model_type"),
+        ({"min_quality_score": 0.9}, "min_quality_score"),
+        ({"mode": "aggressive", "min_quality_score": 0.9}, "min_quality_score"),
+    ],
+)
+async def test_a_wish_that_would_have_no_effect_is_refused_by_field(
+    service: Service, body: Any, field: str
+) -> None:
+    answer = await service.ask("POST", f"{API}/config", json=body)
+
+    assert answer.status == 422
+    assert [fault["place"] for fault in answer.problem["errors"]] == [f"body.{field}"]
+
+
 @pytest.mark.parametrize("off", [{"enabled": False}, {"opt_out": True}, {"mode": "off"}])
 async def test_a_tenant_that_switched_compression_off_gets_no_jobs(
     service: Service, off: Any

@@ -1,6 +1,5 @@
 """What a tenant wants of compression."""
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -13,6 +12,7 @@ from auralink.engine.service.context import Context
 from auralink.engine.service.http.door import caller
 from auralink.engine.service.http.problems import USUAL
 from auralink.engine.service.http.routes.values import API, Request, View
+from auralink.engine.service.wishes import changed, defaults
 from auralink.engine.stores.records import Mode, Model, UserConfig
 
 _EXAMPLE: Final[dict[str, JsonValue]] = {
@@ -28,7 +28,10 @@ _EXAMPLE: Final[dict[str, JsonValue]] = {
 
 
 class ConfigRequest(Request):
-    """What is left out is as it was (at first: as the service's own settings say)."""
+    """What is left out is as it was (at first: as the service's own settings say).
+
+    With a mode come its ratio and its latency, where none are given.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE, {"mode": "aggressive"}]})
 
@@ -37,9 +40,13 @@ class ConfigRequest(Request):
     target_compression_ratio: float | None = Field(
         default=None, ge=0.1, le=0.95, description="share of the bytes that shall be saved"
     )
-    max_latency_ms: int | None = Field(default=None, ge=5, le=100)
-    model_type: Model | None = None
-    min_quality_score: float | None = Field(default=None, ge=0.5, le=1.0)
+    max_latency_ms: int | None = Field(
+        default=None, ge=5, le=100, description="for coding a picture, on average"
+    )
+    model_type: Model | None = Field(default=None, description="others than hybrid are refused")
+    min_quality_score: float | None = Field(
+        default=None, ge=0.5, le=1.0, description="SSIM; the mode's, any other is refused"
+    )
     opt_out: bool | None = None
     data_retention_hours: int | None = Field(default=None, ge=0, le=87_600)
 
@@ -67,8 +74,7 @@ def router(context: Context, guard: type[APIRoute]) -> APIRouter:
     routes = APIRouter(prefix=API, route_class=guard, tags=["config"], responses=USUAL)
 
     async def current(who: Principal) -> UserConfig:
-        kept = await context.configs.get(who.tenant)
-        return kept or _defaults(context, who.tenant)
+        return await context.configs.get(who.tenant) or defaults_of(context, who.tenant)
 
     @routes.get("/config")
     async def get_config(who: Annotated[Principal, Depends(caller)]) -> ConfigView:
@@ -79,25 +85,16 @@ def router(context: Context, guard: type[APIRoute]) -> APIRouter:
     async def set_config(
         wanted: ConfigRequest, who: Annotated[Principal, Depends(caller)]
     ) -> ConfigView:
-        """Change the tenant's."""
-        values = asdict(await current(who)) | wanted.model_dump(exclude_none=True)
-        values["updated_at"] = datetime.fromtimestamp(context.clocks.wall(), UTC)
-        config = UserConfig(**values)
+        """Change the tenant's; jobs that start from now on go by it."""
+        now = datetime.fromtimestamp(context.clocks.wall(), UTC)
+        config = changed(await current(who), wanted.model_dump(exclude_none=True), now)
         await context.configs.save(config)
         return ConfigView.model_validate(config)
 
     return routes
 
 
-def _defaults(context: Context, user_id: str) -> UserConfig:
-    given = context.settings.now.compression
-    return UserConfig(
-        user_id=user_id,
-        updated_at=datetime.fromtimestamp(context.started, UTC),
-        enabled=given.enabled,
-        mode=given.mode,
-        target_compression_ratio=given.target_ratio,
-        max_latency_ms=given.max_latency_ms,
-        model_type=given.model_type,
-        min_quality_score=given.min_quality,
-    )
+def defaults_of(context: Context, tenant: str) -> UserConfig:
+    """What holds for a tenant that never set any."""
+    since = datetime.fromtimestamp(context.started, UTC)
+    return defaults(context.settings.now.compression, tenant, since)

@@ -12,13 +12,16 @@ from auralink.engine.inference.fallback_rungs import BY_NAME
 from auralink.engine.relay.job_values import JobSnapshot, JobState
 from auralink.engine.service.auth.principal import Principal
 from auralink.engine.service.context import Context
-from auralink.engine.service.errors import Conflict, NotReady, Unusable
+from auralink.engine.service.errors import NotReady, Unusable
 from auralink.engine.service.http.door import caller, check_owned, scope_of
 from auralink.engine.service.http.problems import USUAL, documented
+from auralink.engine.service.http.routes.config import defaults_of
 from auralink.engine.service.http.routes.values import API, PathId, Request, Text, View
 from auralink.engine.service.job_board import Elsewhere
 from auralink.engine.service.job_order import JobOrder, JobRequest
+from auralink.engine.service.wishes import applied
 from auralink.engine.stores.errors import StoreAway
+from auralink.engine.stores.records import UserConfig
 
 
 class JobView(View):
@@ -75,16 +78,12 @@ def router(context: Context, guard: type[APIRoute]) -> APIRouter:
     def view(job: JobSnapshot | Elsewhere) -> JobView:
         return _elsewhere(job) if isinstance(job, Elsewhere) else _here(job, context.engine_id)
 
-    async def check_wanted(who: Principal) -> None:
-        """A tenant may have switched compression off.  If nobody can say, it has not."""
+    async def config_of(tenant: str) -> UserConfig:
+        """If nobody can say what a tenant wants, it is what the service's settings say."""
         config = None
         with contextlib.suppress(StoreAway, NotReady):
-            config = await context.configs.get(who.tenant)
-        enabled = context.settings.now.compression.enabled if config is None else config.enabled
-        if not enabled or (config is not None and (config.opt_out or config.mode == "off")):
-            error = Conflict("compression is switched off for this tenant")
-            error.add_note(f"POST {API}/config changes it: enabled, opt_out, mode")
-            raise error
+            config = await context.configs.get(tenant)
+        return config or defaults_of(context, tenant)
 
     @routes.get("/jobs")
     async def list_jobs(who: Who) -> JobList:
@@ -96,8 +95,8 @@ def router(context: Context, guard: type[APIRoute]) -> APIRouter:
     @routes.post("/jobs", status_code=201, responses=documented(409))
     async def start_job(wanted: JobRequest, who: Who) -> JobView:
         """Join a room and begin.  The answer does not wait until the room is joined."""
-        await check_wanted(who)
-        order = JobOrder(tenant=who.tenant, request=wanted)
+        request = applied(await config_of(who.tenant), wanted)
+        order = JobOrder(tenant=who.tenant, request=request)
         return view(await context.jobs.get().start(wanted.id or secrets.token_hex(6), order))
 
     @routes.get("/jobs/{job_id}", responses=documented(404))
