@@ -73,6 +73,7 @@ class Hosting:
             run=threads,
             door=EngineDoor(context),
             observer=self.observer,
+            tracer=context.tracer,
         )
         server = GrpcServer(parts, settings, version=context.version)
         draining: list[asyncio.Task[None]] = []

@@ -21,6 +21,7 @@ from auralink.engine.rpc.failures import Failure, FieldError, failure_of
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
 from auralink.engine.service.auth.principal import Principal
 from auralink.engine.telemetry.logs import context as log_context
+from auralink.engine.telemetry.tracing import NoTracer, Tracer
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ Q = TypeVar("Q", bound=Message)
 R = TypeVar("R", bound=Message)
 
 _ABORT_S: Final = 1.0
+_FRAMES: Final = frozenset({"CompressFrame"})  # a span of each would be more than the frame
 _BUG: Final = Failure(
     code=grpc.StatusCode.INTERNAL, error=pb.ERROR_UNKNOWN, message="internal error"
 )
@@ -72,36 +74,45 @@ class Bidirectional(Generic[Q, R]):
     handler: Callable[[AsyncIterator[Q], Callable[[R], Awaitable[None]], Call], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who hears of a call: when it ended, and as a span."""
+
+    ended: Ended
+    tracer: Tracer
+
+
 def handlers(
-    methods: list[Unary[Any, Any] | Bidirectional[Any, Any]], ended: Ended
+    methods: list[Unary[Any, Any] | Bidirectional[Any, Any]], ended: Ended, tracer: Tracer
 ) -> grpc.GenericRpcHandler:
     """The service, as a server takes it."""
     made: dict[str, Handler] = {}
     for method in methods:
+        watch = Watch(ended=ended, tracer=NoTracer() if method.name in _FRAMES else tracer)
         parse = _parser(method.request)
         if isinstance(method, Unary):
             made[method.name] = grpc.unary_unary_rpc_method_handler(
-                _unary(method, ended), parse, _serialize
+                _unary(method, watch), parse, _serialize
             )
         else:
             made[method.name] = grpc.stream_stream_rpc_method_handler(
-                _bidirectional(method, ended), parse, _serialize
+                _bidirectional(method, watch), parse, _serialize
             )
     return grpc.method_handlers_generic_handler(SERVICE, made)
 
 
-def _unary(method: Unary[Any, Any], ended: Ended) -> Any:
+def _unary(method: Unary[Any, Any], watch: Watch) -> Any:
     async def behaviour(request: Any, context: Context) -> Any:
         async def handle() -> Any:
             _check(request)
             return await method.handler(request, _call(context))
 
-        return await _guarded(method.name, handle, context, ended)
+        return await _guarded(method.name, handle, context, watch)
 
     return behaviour
 
 
-def _bidirectional(method: Bidirectional[Any, Any], ended: Ended) -> Any:
+def _bidirectional(method: Bidirectional[Any, Any], watch: Watch) -> Any:
     async def behaviour(requests: Any, context: Context) -> None:
         async def checked() -> AsyncIterator[Any]:
             async for request in requests:
@@ -111,7 +122,7 @@ def _bidirectional(method: Bidirectional[Any, Any], ended: Ended) -> Any:
         async def handle() -> None:
             await method.handler(checked(), context.write, _call(context))
 
-        await _guarded(method.name, handle, context, ended)
+        await _guarded(method.name, handle, context, watch)
 
     return behaviour
 
@@ -120,22 +131,30 @@ async def _guarded(
     name: str,
     handle: Callable[[], Awaitable[Any]],
     context: Context,
-    ended: Ended,
+    watch: Watch,
 ) -> Any:
     started_s = time.monotonic()
     code = grpc.StatusCode.CANCELLED
-    try:
-        response = await handle()
-        code = grpc.StatusCode.OK
-        return response
-    except Exception as error:
-        request_id = request_id_of(context)
-        with log_context(request=request_id):
-            failure = _failure(name, error)
-        code = failure.code
-    finally:
-        ended(name, code, time.monotonic() - started_s)
+    with watch.tracer.span(f"{SERVICE}/{name}", parent=_parent(context)) as span:
+        try:
+            response = await handle()
+            code = grpc.StatusCode.OK
+            return response
+        except Exception as error:
+            request_id = request_id_of(context)
+            with log_context(request=request_id):
+                failure = _failure(name, error)
+            code = failure.code
+        finally:
+            span.tell(**{"rpc.grpc.status_code": code.name})
+            watch.ended(name, code, time.monotonic() - started_s)
     return await _abort(context, failure, request_id)
+
+
+def _parent(context: Context) -> str | None:
+    """The caller's own trace, if it says one."""
+    sent = [value for key, value in context.invocation_metadata() or () if key == "traceparent"]
+    return sent[0] if len(sent) == 1 and isinstance(sent[0], str) else None
 
 
 async def _abort(context: Context, failure: Failure, request_id: str) -> None:

@@ -21,6 +21,7 @@ from auralink.engine.rpc.encoders import (
 )
 from auralink.engine.rpc.requests import Job, Media
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
+from auralink.engine.telemetry.tracing import NoTracer, Tracer
 from auralink.models.codec_runtime import open_codec
 
 
@@ -54,6 +55,7 @@ class Parts:
     Attributes:
         run: where what blocks is run.
         door: None where everybody may do everything: on loopback.
+        tracer: takes a span per call, but for those of single frames.
     """
 
     open_stream: OpenStream
@@ -62,6 +64,7 @@ class Parts:
     model: Callable[[], ModelFact]
     door: Door | None = None
     observer: Observer = field(default_factory=Unobserved)
+    tracer: Tracer = field(default_factory=NoTracer)
 
 
 def parts_of(
@@ -73,6 +76,7 @@ def parts_of(
     run: Run,
     door: Door | None = None,
     observer: Observer | None = None,
+    tracer: Tracer | None = None,
 ) -> Parts:
     """
     Args:
@@ -92,6 +96,7 @@ def parts_of(
         model=model,
         door=door,
         observer=observer or Unobserved(),
+        tracer=tracer or NoTracer(),
     )
 
 

@@ -157,7 +157,7 @@ class GrpcServer:
             options=options(self._settings),
             maximum_concurrent_rpcs=self._settings.max_calls,
         )
-        made = handlers(self._service.methods(), observer.call_ended)
+        made = handlers(self._service.methods(), observer.call_ended, self._parts.tracer)
         server.add_generic_rpc_handlers((made,))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if self._settings.reflection:

@@ -23,6 +23,7 @@ from auralink.engine.service.lifecycle import Lifecycle, Phase
 from auralink.engine.service.parts import Part
 from auralink.engine.service.settings.reload import LiveSettings
 from auralink.engine.service.settings.tree import Settings
+from auralink.engine.service.traced_relays import traced
 from auralink.engine.stores.database.records import RecordsSettings, open_records
 from auralink.engine.stores.database.retention import Retention
 from auralink.engine.stores.local_leases import LocalLeases
@@ -30,6 +31,7 @@ from auralink.engine.stores.protocols import Leases, RateLimiter, Records
 from auralink.engine.stores.redis.guarded import GuardedRedis, RedisSettings, open_redis
 from auralink.engine.stores.redis.leases import RedisLeases
 from auralink.engine.stores.redis.limiter import SharedLimiter
+from auralink.engine.telemetry.tracing import NoTracer, Tracer
 
 Opening: TypeAlias = AbstractAsyncContextManager[Any]
 # A phase that is made once the context is there: it uses parts opened before it.
@@ -43,6 +45,7 @@ class Works:
     Attributes:
         open_relay: puts a relay together.
         telemetry, models: None: this engine has none, and says so.
+        tracer: takes spans of requests and jobs.
         cpu: share of the processors that is busy, 0..1.
         further: phases after those of the service itself.
     """
@@ -50,6 +53,7 @@ class Works:
     open_relay: opening.OpenRelay
     telemetry: Callable[[], AbstractAsyncContextManager[Telemetry]] | None = None
     models: Callable[[], AbstractAsyncContextManager[Models]] | None = None
+    tracer: Tracer = field(default_factory=NoTracer)
     cpu: Callable[[], float] = lambda: 0.0
     loop_lag: Callable[[float], None] = lambda seconds: None
     further: tuple[MakePhase, ...] = ()
@@ -72,6 +76,7 @@ def compose(
         started=clocks.wall(),
         clocks=clocks,
         settings=live,
+        tracer=works.tracer,
         access=Access(settings),
         heartbeat=Heartbeat(clocks.monotonic, lag=works.loop_lag),
         lifecycle=lifecycle,
@@ -158,7 +163,7 @@ async def _board(
     if shared is not None:
         leases = RedisLeases(shared, context.engine_id)
     jobs = Jobs(
-        works.open_relay,
+        traced(works.open_relay, works.tracer),
         clocks=opening.Clocks(wall=context.clocks.wall, monotonic=context.clocks.monotonic),
         new_id=works.new_id,
         most=context.settings.now.limits.jobs,

@@ -19,6 +19,7 @@ from auralink.engine.service.parts import Part, PartState
 from auralink.engine.service.settings.reload import LiveSettings
 from auralink.engine.stores.protocols import RateLimiter, Records
 from auralink.engine.telemetry.metrics import Page
+from auralink.engine.telemetry.tracing import Tracer
 from auralink.models.manifest import Precision
 
 
@@ -84,6 +85,7 @@ class Context:
     started: float
     clocks: Clocks
     settings: LiveSettings
+    tracer: Tracer
     access: Access
     heartbeat: Heartbeat
     lifecycle: Lifecycle

@@ -6,21 +6,45 @@ its block.  The provider belongs to whoever opened it; nothing global is set.
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol, final
+from typing import Any, Final, Protocol, TypeAlias, final
 
 from auralink.codecs.errors import UnsupportedError
 from auralink.engine.telemetry.logs import context
 
+Fact: TypeAlias = str | int | float | bool
+
+# One batch has so long, with what is tried again; a collector that is away delays an end by no more
+# than four of them.
+_EXPORT_S: Final = 1.0
+
+
+class Span(Protocol):
+    def tell(self, *, name: str = "", **facts: Fact) -> None:
+        """What was known only later.
+
+        Args:
+            name: a better one.
+            facts: attributes; no secrets, no names of people.
+        """
+
 
 class Tracer(Protocol):
     def span(
-        self, name: str, *, parent: str | None = None, **facts: str | int | float | bool
-    ) -> AbstractContextManager[None]:
+        self, name: str, *, parent: str | None = None, **facts: Fact
+    ) -> AbstractContextManager[Span]:
         """
         Args:
             parent: a W3C ``traceparent`` header, from a caller that traces too.
-            facts: attributes; no secrets, no names of people.
+            facts: as of `Span.tell`.
         """
+
+    def close(self) -> None:
+        """Send what waits.  Blocks: call it in a thread."""
+
+
+@final
+class NoSpan:
+    def tell(self, *, name: str = "", **facts: Fact) -> None: ...
 
 
 @final
@@ -28,10 +52,21 @@ class NoTracer:
     """Where nobody collects traces."""
 
     @contextmanager
-    def span(
-        self, name: str, *, parent: str | None = None, **facts: str | int | float | bool
-    ) -> Iterator[None]:
-        yield
+    def span(self, name: str, *, parent: str | None = None, **facts: Fact) -> Iterator[NoSpan]:
+        yield NoSpan()
+
+    def close(self) -> None: ...
+
+
+@final
+class OtelSpan:
+    def __init__(self, span: Any) -> None:
+        self._span = span
+
+    def tell(self, *, name: str = "", **facts: Fact) -> None:
+        if name:
+            self._span.update_name(name)
+        self._span.set_attributes(facts)
 
 
 @final
@@ -46,9 +81,7 @@ class OtelTracer:
         self._tracer = provider.get_tracer("auralink.engine")
 
     @contextmanager
-    def span(
-        self, name: str, *, parent: str | None = None, **facts: str | int | float | bool
-    ) -> Iterator[None]:
+    def span(self, name: str, *, parent: str | None = None, **facts: Fact) -> Iterator[OtelSpan]:
         from opentelemetry.trace import format_span_id, format_trace_id
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -59,10 +92,9 @@ class OtelTracer:
             with context(
                 trace_id=format_trace_id(ids.trace_id), span_id=format_span_id(ids.span_id)
             ):
-                yield
+                yield OtelSpan(span)
 
     def close(self) -> None:
-        """Send what waits.  Blocks: call it in a thread."""
         self._provider.shutdown()
 
 
@@ -90,6 +122,8 @@ def open_tracer(endpoint: str, *, version: str, share: float = 0.01) -> OtelTrac
         resource=Resource.create({"service.name": "auralink-aic", "service.version": version}),
         shutdown_on_exit=False,
     )
-    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=endpoint.startswith("http://"))
+    exporter = OTLPSpanExporter(
+        endpoint=endpoint, insecure=endpoint.startswith("http://"), timeout=_EXPORT_S
+    )
     provider.add_span_processor(BatchSpanProcessor(exporter))
     return OtelTracer(provider)

@@ -34,6 +34,7 @@ from auralink.engine.service.http.routes import (
     performance,
     sessions,
 )
+from auralink.engine.service.http.tracing import Traced
 from auralink.engine.service.settings.tree import Http
 
 _SEND_S: Final = 30.0
@@ -77,6 +78,7 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(ExactOrigins, origins=lambda: settings.now.http.cors_origins)
     app.add_middleware(RequestLimits, limits=lambda: _limits(settings.now.http), send_s=_SEND_S)
     app.add_middleware(Measured, context=context)
+    app.add_middleware(Traced, tracer=context.tracer)
     app.add_middleware(RequestIds, new_id=lambda: secrets.token_hex(8))
     return app
 

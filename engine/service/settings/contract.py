@@ -142,6 +142,7 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "DATABASE_URL": "database.url",
     "REDIS_URL": "redis.url",
     "LOG_LEVEL": "log.level",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "traces.endpoint",
     "LIVEKIT_URL": "livekit.url",
     "LIVEKIT_API_KEY": "livekit.api_key",
     "LIVEKIT_API_SECRET": "livekit.api_secret",

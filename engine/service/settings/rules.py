@@ -1,6 +1,7 @@
 """What must hold between settings.  Pure; refused at start, before anything is opened."""
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -16,6 +17,9 @@ from auralink.engine.service.settings.tree import LiveKit, Settings
 _DEFAULTS: Final = frozenset(
     {"secret", "devsecret", "devkey", "changeme", "change-me", "password", "postgres", "test"}
 )
+
+# No path and no credentials: it appears in `config show`.
+_COLLECTOR: Final = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+:\d{1,5}/?", re.ASCII)
 
 
 def check(settings: Settings, origins: Mapping[str, str]) -> None:
@@ -57,6 +61,8 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
     for name, server in (("livekit", settings.livekit), ("livekit_to", settings.livekit_to)):
         yield from _livekit(name, server, production=settings.environment == "production")
     yield from _agent(settings)
+    if settings.traces.endpoint and not _COLLECTOR.fullmatch(settings.traces.endpoint):
+        yield "traces.endpoint", "is no http://HOST:PORT or https://HOST:PORT"
     if "*" in settings.http.cors_origins:
         yield "http.cors_origins", "'*' would lend every page its visitor's credentials"
 

@@ -222,6 +222,15 @@ class Log(Section):
     )
 
 
+class Traces(Section):
+    """Spans of requests and jobs; needs the extra `otel`."""
+
+    endpoint: str = Field(
+        default="", max_length=512, description="of a collector, OTLP over gRPC; empty: no traces"
+    )
+    share: Share = Field(default=0.01, description="kept, of traces that begin here")
+
+
 class Engine(Section):
     id: str = Field(
         default="", pattern=r"^[A-Za-z0-9._-]{0,64}$", description="empty: host and process"
@@ -260,6 +269,7 @@ class Settings(BaseSettings):
     models: ModelSettings = ModelSettings()
     alerts: AlertThresholds = AlertThresholds()
     log: Log = Log()
+    traces: Traces = Traces()
     engine: Engine = Engine()
 
     @classmethod

@@ -26,6 +26,7 @@ from auralink.engine.rpc.framing import split
 from auralink.engine.rpc.parts import ModelFact
 from auralink.engine.rpc.settings import RpcSettings
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
+from auralink.engine.telemetry.tracing import OtelTracer
 
 from ...codecs.pictures import moving
 from .conftest import Served
@@ -553,3 +554,29 @@ def clip(path: Path, count: int) -> list[Frame]:
 
 def test_the_tiny_request_is_as_large_as_it_says() -> None:
     assert len(tiny(1).frame_data) == TINY_BYTES
+
+
+async def test_calls_are_spans_of_their_callers_trace_and_single_frames_are_not(
+    serve: Serve,
+) -> None:
+    sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="needs the extra `otel`")
+    export = pytest.importorskip("opentelemetry.sdk.trace.export")
+    memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+    exporter = memory.InMemorySpanExporter()
+    provider = sdk.TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(export.SimpleSpanProcessor(exporter))
+    tracer = OtelTracer(provider)
+    served = await serve(open_stream=Instant, tracer=tracer)
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    parent = [("traceparent", f"00-{trace}-00f067aa0ba902b7-01")]
+
+    await served.stub.CompressFrame(tiny(1), metadata=parent)
+    await served.stub.HealthCheck(pb.HealthCheckRequest(), metadata=parent)
+    await refused(served.stub.GetCompressionHints(pb.CompressionHintRequest()))
+    tracer.close()
+
+    health, hints = exporter.get_finished_spans()
+    assert health.name == "auralink.aic.v1.AICCompressionService/HealthCheck"
+    assert format(health.context.trace_id, "032x") == trace
+    assert health.attributes["rpc.grpc.status_code"] == "OK"
+    assert hints.attributes["rpc.grpc.status_code"] == "INVALID_ARGUMENT"

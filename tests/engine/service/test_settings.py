@@ -149,6 +149,7 @@ def test_what_this_engine_will_not_do_is_refused_by_name(
         (AUTH | {"LIVEKIT_URL": f"ftp://{CANARY}"}, "livekit.url"),
         (AUTH | {"LIVEKIT_URL": "wss://livekit.example"}, "livekit.api_secret"),
         (AUTH | {"AURALINK_GRPC__TLS": "true"}, "grpc.certificate"),
+        (AUTH | {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://ann:{CANARY}@a:4317"}, "traces.endpoint"),
         (AUTH | {"AURALINK_HTTP__TLS": "true"}, "http.certificate"),
         (AUTH | {"AURALINK_HTTP__CLIENT_CA": f"/{CANARY}"}, "http.client_ca"),
         (
