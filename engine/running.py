@@ -13,8 +13,8 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from auralink.engine.cpu import CpuShare
-from auralink.engine.inference.base import decoder_at
 from auralink.engine.inference.pool import PoolSettings, WorkerPool, default_workers
+from auralink.engine.inference.whole import Inference
 from auralink.engine.relay.opening import Clocks as RelayClocks
 from auralink.engine.relay.opening import encoders_at, relay_opener
 from auralink.engine.rpc.hosting import Hosting
@@ -30,7 +30,7 @@ from auralink.engine.telemetry.frame_sums import FrameSums
 from auralink.engine.telemetry.logs import LogSettings, set_up_logging
 from auralink.engine.telemetry.metrics import Metrics
 from auralink.engine.telemetry.readings import WorkersReading
-from auralink.engine.telemetry.tracing import NoTracer, Tracer, open_tracer
+from auralink.engine.telemetry.sampling import InferenceCounts
 
 _FORCED_S: Final = 0.3  # for workers, once somebody hurries; they end by themselves with us
 
@@ -41,7 +41,7 @@ def open_pool(settings: Settings) -> WorkerPool:
     return WorkerPool(PoolSettings.for_machine(workers=default_workers(), entry=entry))
 
 
-def context_of(live: LiveSettings, pool: WorkerPool, tracer: Tracer | None = None) -> Context:
+def context_of(live: LiveSettings, pool: WorkerPool, inference: Inference) -> Context:
     """The engine, put together and not started.
 
     Raises:
@@ -53,7 +53,12 @@ def context_of(live: LiveSettings, pool: WorkerPool, tracer: Tracer | None = Non
     metrics = Metrics(version=version, started=clocks.wall())
     engine = engine_id(settings)
     frames = FrameSums(engine)
-    observing = Observing(metrics=metrics, frames=frames, workers=lambda: _workers(pool))
+    observing = Observing(
+        metrics=metrics,
+        frames=frames,
+        inference=lambda: _counts(inference),
+        workers=lambda: _workers(pool),
+    )
     further: list[MakePhase] = [observing]
     if settings.grpc.enabled:
         further.append(Hosting(host=pool, observer=RpcObserver(metrics, frames)))
@@ -62,28 +67,16 @@ def context_of(live: LiveSettings, pool: WorkerPool, tracer: Tracer | None = Non
             version=version,
             clocks=RelayClocks(),
             encoder=encoders_at(pool),
-            decoder=partial(decoder_at, pool),
+            decoder=inference.open_decoder,
+            restorer=inference.restorer,
         ),
         telemetry=partial(_given, metrics),
-        tracer=tracer or NoTracer(),
         models=opening_models(pool, settings.models.folder),
         cpu=CpuShare(clocks.monotonic),
         loop_lag=metrics.lag,
         further=tuple(further),
     )
     return compose(live, works, clocks=clocks, version=version, engine_id=engine)
-
-
-def tracer_of(settings: Settings) -> Tracer:
-    """
-    Raises:
-        UnsupportedError: the settings name a collector, and the extra is not installed.
-    """
-    traces = settings.traces
-    if not traces.endpoint:
-        return NoTracer()
-    version = importlib.metadata.version("auralink-aic")
-    return open_tracer(traces.endpoint, version=version, share=traces.share)
 
 
 def engine_id(settings: Settings) -> str:
@@ -108,6 +101,16 @@ def secrets_of(settings: Settings) -> Iterator[str]:
 def _workers(pool: WorkerPool) -> WorkersReading:
     facts = pool.statistics()
     return WorkersReading(ready=facts.workers, wanted=facts.wanted, lost=facts.lost)
+
+
+def _counts(inference: Inference) -> InferenceCounts:
+    facts = inference.statistics()
+    return InferenceCounts(
+        waiting=facts.schedule.waiting,
+        open=facts.open,
+        outcomes=facts.outcomes,
+        breakers=facts.breakers,
+    )
 
 
 @asynccontextmanager
@@ -135,13 +138,13 @@ async def serve(live: LiveSettings, told: Callable[[str], None]) -> int:
         told: takes lines for people.
 
     Raises:
-        ConfigError, StartError, UnsupportedError: it does not start.
+        ConfigError, StartError: it does not start.
     """
-    tracer = tracer_of(live.now)
     pool = open_pool(live.now)
+    inference = Inference(pool)
     limit_s: float | None = None
     try:
-        context = context_of(live, pool, tracer)
+        context = context_of(live, pool, inference)
         http = live.now.http
         scheme = "https" if http.tls else "http"
         code = await serving.serve(
@@ -156,5 +159,5 @@ async def serve(live: LiveSettings, told: Callable[[str], None]) -> int:
     finally:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
+                await inference.close()
                 await asyncio.to_thread(pool.close)
-                await asyncio.to_thread(tracer.close)

@@ -158,6 +158,13 @@ class LiveModel:
             return None
         return Restoration(luma=made.luma, hidden=_marked(made.hidden, generation.number))
 
+    def warm_up(self, width: int, height: int) -> bool:
+        """Make the session of a size before its first picture, unless it is there."""
+        with self._lease() as generation:
+            if generation is None or not isinstance(generation.networks, OnnxNetworks):
+                return False
+            return generation.networks.warm_up(width, height)
+
     def probe(self) -> int:
         """Run the golden vectors of the model that serves.
 

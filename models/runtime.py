@@ -154,7 +154,11 @@ class OnnxNetworks:
         return wrong or Restoration(luma=luma, hidden=state)
 
     def warm_up(self, width: int, height: int) -> bool:
-        """Make the session of a size before its first frame; False if this model cannot serve."""
+        """Make the session of a size before its first frame, unless it is there; False if this
+        model cannot serve.
+        """
+        if (-(-width // GRID) * GRID, -(-height // GRID) * GRID) in self.sizes():
+            return True
         grey = np.full((height, width), 128, np.uint8)
         made = self.restore(grey, grey, None, quantizer=128, scale=0.5, reference=True)
         return made is not None
@@ -165,20 +169,24 @@ class OnnxNetworks:
             return [(columns * GRID, rows * GRID) for rows, columns in self._runners]
 
     def _runner(self, model: Model, rows: int, columns: int) -> Runner:
-        with self._lock:
-            runner = self._runners.pop((rows, columns), None)
-            if runner is None:
-                sizes = {
-                    "height": rows * GRID,
-                    "width": columns * GRID,
-                    "rows": rows,
-                    "columns": columns,
-                }
-                runner = open_runner(model.content, sizes, self._providers, self._deadlines)
-            self._runners[rows, columns] = runner
-            if len(self._runners) > MAX_SIZES:
-                self._runners.popitem(last=False)
-        return runner
+        sizes = {
+            "height": rows * GRID,
+            "width": columns * GRID,
+            "rows": rows,
+            "columns": columns,
+        }
+        opened: Runner | None = None
+        while True:
+            with self._lock:
+                runner = self._runners.pop((rows, columns), None) or opened
+                if runner is not None:
+                    self._runners[rows, columns] = runner
+                    if len(self._runners) > MAX_SIZES:
+                        self._runners.popitem(last=False)
+                    return runner
+            # Without the lock: pictures of other sizes must not wait.  Of two threads that make the
+            # same one the first wins.
+            opened = open_runner(model.content, sizes, self._providers, self._deadlines)
 
 
 def open_networks(

@@ -22,7 +22,7 @@ from auralink.codecs.resample import Resampler
 from auralink.codecs.video.depacketizer_unit import UnitReader
 from auralink.codecs.video.geometry import coded_size
 from auralink.codecs.video.packetizer import Unit
-from auralink.codecs.video.protocol import Hidden, Kind, Networks, Picture, Status
+from auralink.codecs.video.protocol import Hidden, Kind, Networks, Picture, Plain, Status
 from auralink.codecs.video.syntax import StreamConfig
 
 OpenBaseDecoder = Callable[[str], BaseDecoder]
@@ -36,12 +36,14 @@ class BaseLayerDecoder:
 
     Args:
         open_base: makes a decoder for ``av1``, ``vp8``, ``vp9`` or ``h264``.
-        networks: what restores a picture coded small; None scales it plainly.
+        networks: what restores a picture coded small; None scales it plainly, and says with each
+            picture what a network elsewhere must know (`Picture.plain`).
     """
 
     def __init__(self, open_base: OpenBaseDecoder, networks: Networks | None = None) -> None:
         self._open_base = open_base
         self._upscale = Upscaler(networks)
+        self._leaves_restoring = networks is None
         self._reader = UnitReader()
         self._base: BaseDecoder | None = None
         self._codec = ""
@@ -83,14 +85,30 @@ class BaseLayerDecoder:
         if config is None:
             return self._frozen("no key unit yet")
         frame, quantizer = self._decode_base(unit, config)
+        key = unit.kind is Kind.KEY
         shown, restored = self._upscale.upscale(
-            frame, config, key=unit.kind is Kind.KEY, quantizer=quantizer, reference=unit.reference
+            frame, config, key=key, quantizer=quantizer, reference=unit.reference
         )
+        plain = None
+        if self._leaves_restoring and config.model_id and shown is not frame:
+            plain = Plain(
+                model_id=config.model_id,
+                quantizer=quantizer,
+                scale=frame.height / config.height,
+                reference=unit.reference,
+                key=key,
+            )
         self._held.add(unit.number)
         if len(self._held) > 2 * _REMEMBERED:
             self._held = {number for number in self._held if unit.number - number < _REMEMBERED}
         self._shown = shown
-        return Picture(frame=shown, status=Status.DECODED, number=unit.number, restored=restored)
+        return Picture(
+            frame=shown,
+            status=Status.DECODED,
+            number=unit.number,
+            restored=restored,
+            plain=plain,
+        )
 
     def _start(self, config: StreamConfig) -> None:
         codec = config.profile.base_codec

@@ -99,6 +99,22 @@ class Status(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Plain:
+    """What a network must know of a picture that was scaled without it; see `Networks.restore`.
+
+    Attributes:
+        model_id: of the weights that the stream was made for.
+        key: the network forgets what it made before.
+    """
+
+    model_id: int
+    quantizer: int
+    scale: float
+    reference: bool
+    key: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """What to show for one unit.  ``frame`` is None until the first key unit arrived."""
 
@@ -108,6 +124,7 @@ class Picture:
     restored: bool = False  # the neural layer made it; otherwise plain scaling or none was needed
     reason: str = ""  # for FROZEN: what was wrong
     restarted: bool = False  # the decoder is a new one: it holds nothing decoded before this unit
+    plain: Plain | None = None  # a decoder without networks leaves it to others to restore this one
 
 
 class VideoEncoder(Protocol):

@@ -6,7 +6,6 @@ import importlib.metadata
 import os
 import signal
 import time
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +16,7 @@ from auralink.codecs.video.profiles import DEFAULT_PROFILE, PROFILES
 from auralink.engine.cli import loop, values
 from auralink.engine.cli.terminal import Json, note, print_json
 from auralink.engine.cli.workers import worker_pool
-from auralink.engine.inference.base import decoder_at
+from auralink.engine.inference.whole import Inference
 from auralink.engine.relay.access import from_environment
 from auralink.engine.relay.job import Place, RelayJob, RelaySettings, Role
 from auralink.engine.relay.opening import encoders_at
@@ -190,17 +189,19 @@ def _run(
         compat.use_addresses(addresses)
     timeline = FrameTimeline() if trace else None
     with worker_pool(timeline or NO_TIMELINE) as pool:
+        inference = Inference(pool)
         job = RelayJob(
             settings,
             version=importlib.metadata.version("auralink-aic"),
             clock=time.monotonic,
             told=note,
             encoder=encoders_at(pool),
-            decoder=partial(decoder_at, pool),
+            decoder=inference.open_decoder,
+            restorer=inference.restorer,
             timeline=timeline or NO_TIMELINE,
         )
         with contextlib.suppress(KeyboardInterrupt):
-            loop.run(_until_asked(job, seconds, quiet=json))
+            loop.run(_until_asked(job, inference, seconds, quiet=json))
     if timeline and trace:
         timeline.write(trace)
     if json:
@@ -209,7 +210,9 @@ def _run(
         note(line(job))
 
 
-async def _until_asked(job: RelayJob, seconds: float | None, *, quiet: bool) -> None:
+async def _until_asked(
+    job: RelayJob, inference: Inference, seconds: float | None, *, quiet: bool
+) -> None:
     running = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: Ctrl-C interrupts the loop
@@ -218,7 +221,8 @@ async def _until_asked(job: RelayJob, seconds: float | None, *, quiet: bool) -> 
         running.call_later(seconds, job.leave)
     telling = None if quiet else asyncio.create_task(_tell(job))
     try:
-        await job.run()
+        async with inference:
+            await job.run()
     finally:
         if telling is not None:
             telling.cancel()

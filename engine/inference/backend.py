@@ -10,8 +10,10 @@ waits at the worker so that it need not idle while the answer travels.
 """
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Final, Generic, Protocol, TypeVar
 
 from auralink.codecs.errors import AuraLinkError, InputError
 
@@ -35,6 +37,13 @@ class Media(enum.Enum):
     VIDEO = "video"
 
     __hash__ = object.__hash__  # members are singletons, and this is asked for with each frame
+
+
+# From capture, or from arrival where a frame comes over a link: a picture's time at 30 frames per
+# second, and a block of sound.
+DEADLINE_US: Final[Mapping[Media, int]] = MappingProxyType(
+    {Media.AUDIO: 20_000, Media.VIDEO: 33_000}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from auralink.codecs.video.profiles import (
     open_decoder,
     open_encoder,
 )
-from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
+from auralink.codecs.video.protocol import Networks, VideoDecoder, VideoEncoder
 from auralink.engine.inference.hosts import Host
 from auralink.engine.inference.remote import (
     RemoteEncoder,
@@ -77,7 +77,16 @@ def base_at(host: Host) -> OpenBase:
     return open_at_worker
 
 
-def decoder_at(host: Host) -> VideoDecoder:
-    """A decoder for a call, with its networks, at a host's worker."""
-    make = partial(open_decoder, neural=open_codec)
+def decoder_at(host: Host, *, restores: bool = True) -> VideoDecoder:
+    """A decoder for a call at a host's worker.
+
+    Args:
+        restores: with the worker's network; False: pictures stay plain, see `Picture.plain`.
+    """
+    make = partial(open_decoder, neural=open_codec) if restores else _open_plain
     return RemoteVideoDecoder(make, host=host, deadline_s=_LIVE_S)
+
+
+def _open_plain(networks: Networks) -> VideoDecoder:
+    del networks
+    return open_decoder(neural=open_codec)

@@ -76,6 +76,7 @@ class Crew:
 
     def __init__(self, settings: PoolSettings) -> None:
         self.entry = settings.entry
+        self.sizes: tuple[tuple[int, int], ...] = ()  # of pictures in use, the newest last
         self._settings = settings
         self._changed = threading.Condition(threading.RLock())
         self._workers: list[Worker] = []
@@ -188,7 +189,7 @@ class Crew:
     def _fill(self) -> None:
         """Under the lock: start what is missing, unless workers keep dying."""
         while len(self._workers) < self.wanted and not self._backoff.wait_s(time.monotonic()):
-            tools = LiveTools(self.entry) if self.entry else no_tools
+            tools = LiveTools(self.entry, self.sizes) if self.entry else no_tools
             try:
                 worker = Worker(Setup(tools), self._when_lost)
             except OSError as exc:  # no memory, no process ids, no file descriptors

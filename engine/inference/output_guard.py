@@ -4,8 +4,8 @@ A single result can be judged by itself: shape, type, NaN, infinity, range.  Tha
 fell silent shows over several frames only, and against what went in: a still scene makes equal
 pictures, and somebody who listens makes no sound.
 
-`models.guard.judge` looks at one restored picture where it is made; this is for whatever comes out
-of a backend, on its way to a room.
+`models.guard.judge` looks at one restored picture; `RestoreService` puts this behind it, in the
+worker: no guard computes on the event loop.
 """
 
 import zlib
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from auralink.models.guard import Fault, within
 
-_PATIENCE: Final = 3  # frames: two equal ones happen where a camera repeats a picture
+_SILENCES: Final = 3  # blocks in a row: a model may be late by two
 _STEP: Final = 8  # of the grid on which pictures are compared: 1/64 of the samples
 _MOVES: Final = 1.0  # mean difference on the grid, grey levels: twice the noise of a camera
 _HEARD: Final = 0.01  # root mean square of full scale, -40 dB: speech from across a room
@@ -49,7 +49,7 @@ class OutputGuard:
     def __init__(self) -> None:
         self._input: npt.NDArray[np.float32] | None = None  # on the grid
         self._output: int | None = None  # checksum
-        self._frozen = self._silent = 0
+        self._silent = 0
 
     def judge(
         self,
@@ -76,7 +76,7 @@ class OutputGuard:
     ) -> Fault | None:
         lost = _rms(given) > _HEARD * full_scale and _rms(made) < _SILENT * full_scale
         self._silent = self._silent + 1 if lost else 0
-        return Fault.SILENT if self._silent >= _PATIENCE else None
+        return Fault.SILENT if self._silent >= _SILENCES else None
 
     def _judge_picture(
         self, given: npt.NDArray[np.generic], made: npt.NDArray[np.generic]
@@ -90,8 +90,7 @@ class OutputGuard:
             and before.shape == grid.shape
             and float(np.abs(grid - before).mean()) > _MOVES
         )
-        self._frozen = self._frozen + 1 if same and moved else 0
-        return Fault.FROZEN if self._frozen >= _PATIENCE else None
+        return Fault.FROZEN if same and moved else None
 
 
 @final

@@ -21,18 +21,20 @@ import weakref
 from collections.abc import Sequence
 from typing import Final, final
 
+from auralink.codecs.errors import AuraLinkError
 from auralink.engine.inference.backoff import Backoff
 from auralink.engine.inference.crew import Crew, PoolSettings, PoolStatistics
 from auralink.engine.inference.hosts import DEADLINE_S, Seat
 from auralink.engine.inference.messages import DESK, Done, Job
 from auralink.engine.inference.seat import WorkerSeat
 from auralink.engine.inference.services import Make
-from auralink.engine.inference.tools import Probe, Survey, Swap
+from auralink.engine.inference.tools import Probe, Survey, Swap, Warm
 from auralink.engine.inference.worker import START_S, Worker, WorkerLost
 from auralink.engine.timeline import NO_TIMELINE, Timeline
 from auralink.models.errors import ModelError, SwapRefused
 from auralink.models.live import LiveStatistics
 from auralink.models.manifest import Entry
+from auralink.models.runtime import MAX_SIZES
 
 __all__ = ["PoolSettings", "PoolStatistics", "WorkerPool", "default_workers"]
 
@@ -162,6 +164,16 @@ class WorkerPool:
                 self._crew.give_back(worker)
         assert isinstance(spent_us, int)
         return spent_us
+
+    def warm_up(self, width: int, height: int) -> None:
+        """Let all workers, spares too, and those that come be ready for pictures of that size."""
+        size = width, height
+        with self._desk:
+            known = [one for one in self._crew.sizes if one != size]
+            self._crew.sizes = (*known, size)[-MAX_SIZES:]
+            for worker in self._crew.usable():
+                with contextlib.suppress(AuraLinkError):  # it is lost, and its successor told
+                    _ask_desk(worker, Warm(width, height), "making ready for a size")
 
     def models(self) -> list[LiveStatistics]:
         """What each worker serves, and what it still keeps of what it served before."""

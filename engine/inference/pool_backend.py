@@ -13,14 +13,17 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 from typing import Final, TypeVar, final
 
 from auralink.codecs.errors import AuraLinkError
 from auralink.codecs.frame import Frame
-from auralink.engine.inference.backend import BackendError, Ran, Request
+from auralink.engine.inference.backend import BackendError, Ran, RefusedOutput, Request
 from auralink.engine.inference.hosts import Seat
 from auralink.engine.inference.pool import WorkerPool
-from auralink.engine.inference.services import Made, Make
+from auralink.engine.inference.services import Made, Make, Refused, RestoreService
+from auralink.models.runtime import MAX_SIZES
 
 R = TypeVar("R")
 
@@ -41,23 +44,26 @@ class Task:
 @dataclass(slots=True)
 class _Stream:
     seat: Seat
-    model: str
+    kind: tuple[str, tuple[int, int]]  # model and size
     turn: threading.Lock = field(default_factory=threading.Lock)
 
 
 @final
 class PoolBackend:
     """
+    The pool's network restores pictures under its own name; the golden vectors are those of it.
+
     Args:
         pool: not closed by this.
-        models: what serves a model's frames; the golden vectors are those of the pool's model.
+        models: what serves the frames of other models, or of that one in its place.
     """
 
-    def __init__(self, pool: WorkerPool, models: Mapping[str, Make]) -> None:
+    def __init__(self, pool: WorkerPool, models: Mapping[str, Make] = MappingProxyType({})) -> None:
         self._pool = pool
         self._models = dict(models)
         self._streams: dict[str, _Stream] = {}
         self._strays: set[asyncio.Future[None]] = set()
+        self._sizes: tuple[tuple[int, int], ...] = ()  # that all workers know of
         self._threads = ThreadPoolExecutor(_THREADS, "backend")
 
     @property
@@ -65,12 +71,12 @@ class PoolBackend:
         return self._pool.workers
 
     def serves(self, model: str) -> bool:
-        return model in self._models
+        return model in self._models or self._is_network(model)
 
     async def run(self, request: Request[Task]) -> Ran[Made]:
         """See `Backend.run`."""
         stream = self._streams.get(request.stream)
-        if stream is None or stream.model != request.model:
+        if stream is None or stream.kind != (request.model, request.size):
             stream = self._seat(request)
         patience_s = _PATIENCE * (request.deadline_us - request.captured_us) / 1e6
         if stream.seat.is_fresh:
@@ -89,7 +95,7 @@ class PoolBackend:
 
     async def probe(self, model: str) -> int:
         """See `Backend.probe`."""
-        if model not in self._models:
+        if not self.serves(model):
             raise BackendError(f"no model {model!r} to probe")
         return await self._in_thread(self._pool.probe)
 
@@ -109,14 +115,27 @@ class PoolBackend:
         before = self._streams.pop(request.stream, None)
         if before is not None:
             self._threads.submit(_leave, before)
-        make = self._models.get(request.model)
-        if make is None:
-            raise BackendError(f"no model {request.model!r}")
+        make = self._make(request)
         seat = self._pool.seat(
             make, doing=f"running {request.model}", deadline_s=_DEADLINE_S, start_s=_START_S
         )
-        stream = self._streams[request.stream] = _Stream(seat, request.model)
+        stream = self._streams[request.stream] = _Stream(seat, (request.model, request.size))
         return stream
+
+    def _make(self, request: Request[Task]) -> Make:
+        make = self._models.get(request.model)
+        if make is not None:
+            return make
+        if not self._is_network(request.model):
+            raise BackendError(f"no model {request.model!r}")
+        if request.size not in self._sizes:
+            self._sizes = (*self._sizes, request.size)[-MAX_SIZES:]
+            self._threads.submit(self._pool.warm_up, *request.size)
+        return partial(RestoreService, size=request.size)
+
+    def _is_network(self, model: str) -> bool:
+        entry = self._pool.entry
+        return entry is not None and entry.name == model
 
     async def _see_off(self, stream: _Stream, running: "asyncio.Future[Ran[Made]]") -> None:
         """Close what a stream has left behind, when its call has ended."""
@@ -130,6 +149,8 @@ class PoolBackend:
         with stream.turn:
             made = stream.seat.work(task.frame, task.order)
             last = stream.seat.last
+        if isinstance(made.value, Refused):
+            raise RefusedOutput(made.value.reason)
         assert last is not None
         return Ran(result=made, run_us=last.run_us)
 

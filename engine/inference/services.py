@@ -10,7 +10,7 @@ in shared memory and changes with the next call: who wants to keep it makes a co
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from auralink.codecs.base.hierarchy import Hierarchy
 from auralink.codecs.base.protocol import BaseEncoder, Capabilities
@@ -23,7 +23,7 @@ from auralink.codecs.video.protocol import (
     VideoDecoder,
     VideoEncoder,
 )
-from auralink.engine.inference.backend import RefusedOutput
+from auralink.engine.inference.output_guard import OutputGuard, Promise
 from auralink.engine.inference.shared_frames import private_copy
 
 
@@ -33,6 +33,13 @@ class Made:
 
     value: object
     frame: Frame | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A value in the place of a result that nobody may see.  The service goes on, and remembers."""
+
+    reason: str
 
 
 class Service(Protocol):
@@ -142,6 +149,15 @@ class DecoderService:
         self._decoder.close()
 
 
+@runtime_checkable
+class Warmed(Protocol):
+    """Networks whose first picture of a size takes longer than those that follow."""
+
+    def warm_up(self, width: int, height: int) -> bool:
+        """Be ready for that size; nothing if it is so already.  False: it will not be."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreOrder:
     """See `Networks.restore`; after a `key` the network forgets what it made before."""
@@ -153,22 +169,27 @@ class RestoreOrder:
 
 
 class RestoreService:
-    """The restoration network with its recurrent state, for pictures that are upscaled already."""
+    """The restoration network with its recurrent state, for pictures that are upscaled already.
 
-    def __init__(self, networks: Networks) -> None:
+    Args:
+        size: width and height of the pictures to come.  Their session is made here, not during the
+            first of them, whose time would otherwise say nothing of the next.
+    """
+
+    def __init__(self, networks: Networks, size: tuple[int, int] | None = None) -> None:
         self._networks = networks
         self._before: Plane | None = None
         self._hidden: Hidden | None = None
+        self._guard = OutputGuard()
+        if size is not None and isinstance(networks, Warmed):
+            networks.warm_up(*size)
 
     @property
     def facts(self) -> int:
         return self._networks.model_id
 
     def work(self, frame: Frame | None, order: RestoreOrder) -> Made:
-        """
-        Raises:
-            RefusedOutput: there is no network, it was ended, or the guard refused what it made.
-        """
+        """The restored picture, or `Refused`: no network, it was ended, or the guard said no."""
         assert frame is not None
         before = self._before
         if order.key or before is None or before.shape != frame.y.shape:
@@ -181,8 +202,12 @@ class RestoreService:
             scale=order.scale,
             reference=order.reference,
         )
+        self._before = None
         if made is None:
-            raise RefusedOutput("the network made no picture that may be shown")
+            return Made(Refused("the network made no picture that may be shown"))
+        promise = Promise(kind="picture", shape=frame.y.shape, dtype="uint8")
+        if (fault := self._guard.judge(frame.y, made.luma, promise)) is not None:
+            return Made(Refused(f"the network's picture is {fault.value}"))
         self._before, self._hidden = made.luma, made.hidden
         return Made(None, Frame(y=made.luma, u=frame.u, v=frame.v, pts_us=frame.pts_us))
 

@@ -54,6 +54,14 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Warm:
+    """Be ready for pictures of that size."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """Ask for `LiveStatistics`."""
 
@@ -80,6 +88,8 @@ class ModelDesk:
                 return Made(self._model.swap(entry))
             case Probe():
                 return Made(self._model.probe())
+            case Warm(width, height):
+                return Made(self._model.warm_up(width, height))
             case Survey():
                 return Made(self._model.statistics())
             case _:
@@ -97,14 +107,21 @@ def _let_frames_go_first() -> None:
 
 @dataclass(frozen=True, slots=True)
 class LiveTools:
-    """Networks of an entry, checked as the worker starts.  A bad one leaves it without networks."""
+    """Networks of an entry, checked as the worker starts.  A bad one leaves it without networks.
+
+    Attributes:
+        sizes: width and height of pictures that are in use.
+    """
 
     entry: Entry
+    sizes: tuple[tuple[int, int], ...] = ()
 
     def __call__(self) -> tuple[Networks, Make | None]:
         model = LiveModel(partial(prepare, limit_s=_RUN_S))
         with contextlib.suppress(ModelError):  # the statistics tell
             model.swap(self.entry)
+        for width, height in self.sizes:
+            model.warm_up(width, height)
 
         def desk(networks: Networks) -> Service:
             del networks

@@ -34,7 +34,12 @@ from auralink.engine.link.control import (
 from auralink.engine.link.delay_estimate import DelayEstimate
 from auralink.engine.link.playout import Playout
 from auralink.engine.link.resending import Feedback
-from auralink.engine.relay.downlink_streams import AudioDownlink, DownlinkStream, VideoDownlink
+from auralink.engine.relay.downlink_streams import (
+    AudioDownlink,
+    DownlinkStream,
+    Restorer,
+    VideoDownlink,
+)
 from auralink.engine.relay.options import AUDIO_PREFIX, RESTORED, VIDEO_PREFIX
 from auralink.engine.relay.uplink_streams import now_us
 from auralink.engine.room.audio_out import AudioOut
@@ -119,6 +124,7 @@ class Downlink:
         far: where the restored tracks are published; may be the same room.
         codec: of the restored video tracks.
         identities: whose data tracks; empty: everybody's.
+        restorer: makes the network of a stream, for pictures that the decoder leaves plain.
     """
 
     def __init__(
@@ -130,6 +136,7 @@ class Downlink:
         fps: float = 30.0,
         identities: frozenset[str] = frozenset(),
         decoder: Callable[[], VideoDecoder] = open_decoder,
+        restorer: Callable[[], Restorer] | None = None,
         timeline: Timeline = NO_TIMELINE,
     ) -> None:
         self._link = link
@@ -138,6 +145,7 @@ class Downlink:
         self._fps = fps
         self._identities = identities
         self._decoder = decoder
+        self._restorer = restorer
         self._timeline = timeline
         self._streams: dict[str, _Stream] = {}  # by sid of the data track
         self._senders: dict[str, _Sender] = {}
@@ -214,6 +222,7 @@ class Downlink:
                 self._decoder,
                 partial(self._show, sid),
                 partial(self._tell, identity, number),
+                restorer=None if self._restorer is None else self._restorer(),
                 timeline=self._timeline,
                 row=f"downlink video {number}",
             )

@@ -19,6 +19,7 @@ from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
 from auralink.engine.relay.access import Access
 from auralink.engine.relay.bots import Bot, Crew, Duty
 from auralink.engine.relay.downlink import Downlink
+from auralink.engine.relay.downlink_streams import Restorer
 from auralink.engine.relay.options import RelayOptions
 from auralink.engine.relay.status import status
 from auralink.engine.relay.uplink import Uplink
@@ -84,6 +85,8 @@ class RelaySettings:
 
 # The clock is for speed control, in seconds.
 OpenEncoder: TypeAlias = Callable[[RelayOptions, Clock], VideoEncoder]
+# For a stream of that tenant.
+OpenRestorer: TypeAlias = Callable[[str], Restorer]
 
 
 @final
@@ -94,6 +97,7 @@ class RelayJob:
         told: takes a line for people whenever something happens to a room.
         encoder: opens the video encoder of a stream; None: `Uplink` does.
         decoder: opens the decoder of a stream.
+        restorer: makes the network of a stream whose decoder has none; each relay is a tenant.
         timeline: takes the spans of every frame.
 
     Raises:
@@ -110,6 +114,7 @@ class RelayJob:
         told: Callable[[str], None] = lambda text: None,
         encoder: OpenEncoder | None = None,
         decoder: Callable[[], VideoDecoder] = open_decoder,
+        restorer: OpenRestorer | None = None,
         timeline: Timeline = NO_TIMELINE,
     ) -> None:
         self._timeline = timeline
@@ -122,7 +127,7 @@ class RelayJob:
         if settings.role in (Role.SEND, Role.BOTH):
             self._add_uplink(clock, encoder)
         if settings.role in (Role.RECEIVE, Role.BOTH):
-            self._add_downlink(decoder)
+            self._add_downlink(decoder, restorer)
 
     @property
     def bots(self) -> list[Bot]:
@@ -193,8 +198,11 @@ class RelayJob:
         self.uplink = uplink
         self._crew.work.append(uplink.run)
 
-    def _add_downlink(self, decoder: Callable[[], VideoDecoder]) -> None:
+    def _add_downlink(
+        self, decoder: Callable[[], VideoDecoder], restorer: OpenRestorer | None
+    ) -> None:
         settings = self._settings
+        tenant = f"{settings.far.room}/{settings.name}"
         receiver = self._bot(settings.far, "down", publishes=True)
         # Next to our own sender nobody else's streams are meant.
         ours = frozenset({f"{settings.name}-up"}) if settings.role is Role.BOTH else frozenset()
@@ -205,6 +213,7 @@ class RelayJob:
             fps=settings.options.fps,
             identities=ours,
             decoder=decoder,
+            restorer=None if restorer is None else partial(restorer, tenant),
             timeline=self._timeline,
         )
         receiver.add(Duty(changed=downlink.changed, control=downlink.control))

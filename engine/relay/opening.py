@@ -11,7 +11,7 @@ from auralink.codecs.video.profiles import open_decoder
 from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
 from auralink.engine.inference.base import encoder_at
 from auralink.engine.inference.hosts import Host
-from auralink.engine.relay.job import OpenEncoder, RelayJob, RelaySettings
+from auralink.engine.relay.job import OpenEncoder, OpenRestorer, RelayJob, RelaySettings
 from auralink.engine.relay.options import RelayOptions
 
 
@@ -57,12 +57,14 @@ def relay_opener(
     clocks: Clocks,
     encoder: OpenEncoder | None = None,
     decoder: Callable[[], VideoDecoder] = open_decoder,
+    restorer: OpenRestorer | None = None,
 ) -> OpenRelay:
     """
     Args:
         version: of this engine, shown to servers.
         encoder: opens the video encoder of a stream; None: with its native code in a process.
         decoder: opens the decoder of a stream.
+        restorer: makes the network of a stream whose decoder has none.
     """
 
     def open_relay(settings: RelaySettings, told: Told) -> Relay:
@@ -73,6 +75,7 @@ def relay_opener(
             told=told,
             encoder=encoder,
             decoder=decoder,
+            restorer=restorer,
         )
 
     return open_relay

@@ -99,7 +99,8 @@ def _original_bytes(job: Parts, sid: str) -> int | None:
 
 def _down(sid: str, work: object) -> dict[str, Any]:
     if isinstance(work, VideoDownlink):
-        return {"track": sid, "kind": "video", "size": list(work.size), **asdict(work.counts)}
+        told = {"track": sid, "kind": "video", "size": list(work.size), **asdict(work.counts)}
+        return told | {"answers": work.answers}
     if isinstance(work, AudioDownlink):
         return {"track": sid, "kind": "audio", **asdict(work.counts)}
     return {"track": sid}

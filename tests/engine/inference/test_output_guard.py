@@ -59,7 +59,7 @@ def test_a_picture_that_stays_while_the_scene_moves_is_frozen() -> None:
 
     found = [guard.judge(scene(number), scene(0), PICTURE) for number in range(6)]
 
-    assert found == [None, None, None, Fault.FROZEN, Fault.FROZEN, Fault.FROZEN]
+    assert found == [None, *[Fault.FROZEN] * 5]
 
 
 def test_a_still_scene_may_stay_still() -> None:

@@ -10,6 +10,7 @@ from auralink.codecs.video.profiles import open_decoder, open_encoder
 from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
 from auralink.engine.relay.bots import Bot, Crew, Duty
 from auralink.engine.relay.downlink import Downlink
+from auralink.engine.relay.downlink_streams import Restorer
 from auralink.engine.relay.options import RelayOptions
 from auralink.engine.relay.uplink import Uplink
 from auralink.engine.relay.uplink_fallback import OpenFor
@@ -33,6 +34,7 @@ async def relay(
     encoding: Callable[[], VideoEncoder] = encoder,
     open_for: OpenFor | None = None,
     decoder: Callable[[], VideoDecoder] = open_decoder,
+    restorer: Callable[[], Restorer] | None = None,
 ) -> AsyncIterator[tuple[Uplink, Downlink]]:
     """One bot in each room; the data tracks are in the far one.
 
@@ -56,7 +58,13 @@ async def relay(
     )
     source.add(Duty(changed=uplink.changed))
     sender.add(Duty(control=uplink.control))
-    downlink = Downlink(receiver.room, receiver.room, identities=frozenset({"up"}), decoder=decoder)
+    downlink = Downlink(
+        receiver.room,
+        receiver.room,
+        identities=frozenset({"up"}),
+        decoder=decoder,
+        restorer=restorer,
+    )
     receiver.add(Duty(changed=downlink.changed, control=downlink.control))
     crew = Crew([source, sender, receiver], [uplink.run, downlink.run])
     task = asyncio.create_task(crew.run())

@@ -13,6 +13,7 @@ import aioice.ice
 import pytest
 from livekit import api
 
+from auralink.engine.inference.whole import Inference
 from auralink.engine.running import context_of, open_pool
 from auralink.engine.service import serving
 from auralink.engine.service.auth.principal import Role
@@ -46,7 +47,8 @@ async def engine(folder: Path, port: int, livekit: Server) -> AsyncIterator[Any]
     sources = Sources(flags={}, environment=environment)
     live = LiveSettings(load(sources), sources)
     pool = open_pool(live.now)
-    context = context_of(live, pool)
+    inference = Inference(pool)
+    context = context_of(live, pool, inference)
     ready = asyncio.Event()
     running = asyncio.create_task(serving.serve(context, serving.Told(ready=ready.set)))
     headers = {"Authorization": f"Bearer {token_of(role=Role.OPERATOR)}"}
@@ -66,6 +68,7 @@ async def engine(folder: Path, port: int, livekit: Server) -> AsyncIterator[Any]
     finally:
         context.ending.ask()
         code = await running
+        await inference.close()
         await asyncio.to_thread(pool.close)
     assert code == 0
 
