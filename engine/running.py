@@ -31,6 +31,7 @@ from auralink.engine.telemetry.logs import LogSettings, set_up_logging
 from auralink.engine.telemetry.metrics import Metrics
 from auralink.engine.telemetry.readings import WorkersReading
 from auralink.engine.telemetry.sampling import InferenceCounts
+from auralink.engine.telemetry.tracing import NoTracer, Tracer, open_tracer
 
 _FORCED_S: Final = 0.3  # for workers, once somebody hurries; they end by themselves with us
 
@@ -41,7 +42,9 @@ def open_pool(settings: Settings) -> WorkerPool:
     return WorkerPool(PoolSettings.for_machine(workers=default_workers(), entry=entry))
 
 
-def context_of(live: LiveSettings, pool: WorkerPool, inference: Inference) -> Context:
+def context_of(
+    live: LiveSettings, pool: WorkerPool, inference: Inference, tracer: Tracer | None = None
+) -> Context:
     """The engine, put together and not started.
 
     Raises:
@@ -71,12 +74,25 @@ def context_of(live: LiveSettings, pool: WorkerPool, inference: Inference) -> Co
             restorer=inference.restorer,
         ),
         telemetry=partial(_given, metrics),
+        tracer=tracer or NoTracer(),
         models=opening_models(pool, settings.models.folder),
         cpu=CpuShare(clocks.monotonic),
         loop_lag=metrics.lag,
         further=tuple(further),
     )
     return compose(live, works, clocks=clocks, version=version, engine_id=engine)
+
+
+def tracer_of(settings: Settings) -> Tracer:
+    """
+    Raises:
+        UnsupportedError: the settings name a collector, and the extra is not installed.
+    """
+    traces = settings.traces
+    if not traces.endpoint:
+        return NoTracer()
+    version = importlib.metadata.version("auralink-aic")
+    return open_tracer(traces.endpoint, version=version, share=traces.share)
 
 
 def engine_id(settings: Settings) -> str:
@@ -138,13 +154,14 @@ async def serve(live: LiveSettings, told: Callable[[str], None]) -> int:
         told: takes lines for people.
 
     Raises:
-        ConfigError, StartError: it does not start.
+        ConfigError, StartError, UnsupportedError: it does not start.
     """
+    tracer = tracer_of(live.now)
     pool = open_pool(live.now)
     inference = Inference(pool)
     limit_s: float | None = None
     try:
-        context = context_of(live, pool, inference)
+        context = context_of(live, pool, inference, tracer)
         http = live.now.http
         scheme = "https" if http.tls else "http"
         code = await serving.serve(
@@ -161,3 +178,4 @@ async def serve(live: LiveSettings, told: Callable[[str], None]) -> int:
             async with asyncio.timeout(limit_s):
                 await inference.close()
                 await asyncio.to_thread(pool.close)
+                await asyncio.to_thread(tracer.close)
