@@ -23,7 +23,8 @@ transceivers, then channels* with channels first and one bundle it stops the sha
                             costs connecting a little time
 `PublisherClock`            sound passes a jitter buffer, pictures do not: by their arrival they are
                             80 ms apart
-`end_sender`*               a track that is sent no more keeps two tasks and a third of a megabyte
+`end_sender`*               a track that is sent no more keeps two tasks, a third of a megabyte, and
+                            whoever is asked for its keys: with a relay's stream three megabytes
 `on_key_request`            the sender's own encoder would get the request, ours does not
 ==========================  =================================================================
 """
@@ -61,6 +62,7 @@ REPEAT_S: Final = 0.06  # between reports of the same gap
 _REPEATS: Final = 8  # half a second; then a key frame is the faster way
 _MOST_AT_ONCE: Final = 64
 
+_KEY_REQUEST: Final = "_send_keyframe"
 _AUDIO_BUFFER: Final = 16
 _AUDIO_PREFETCH: Final = 4
 
@@ -79,7 +81,7 @@ def check() -> None:
             (RTCRtpReceiver, "_handle_rtp_packet"),
             (RTCRtpReceiver, "_send_rtcp_nack"),
             (RTCRtpReceiver, "_send_rtcp_pli"),
-            (RTCRtpSender, "_send_keyframe"),
+            (RTCRtpSender, _KEY_REQUEST),
         )
         if not hasattr(owner, name)
     ]
@@ -242,12 +244,13 @@ async def end_sender(transceiver: RTCRtpTransceiver) -> None:
     """Stop a sender for good; what its section, which stays in the description, holds is freed."""
     await transceiver.sender.stop()
     _private(transceiver.sender, "RTCRtpSender", "rtp_history").clear()
+    vars(transceiver.sender).pop(_KEY_REQUEST, None)
     _set(transceiver.receiver, "remote_bitrate_estimator", None)
 
 
 def on_key_request(sender: RTCRtpSender, asked: Callable[[], None]) -> None:
     """Tell ``asked`` of picture loss reports instead of the encoder inside aiortc."""
-    setattr(sender, "_send_keyframe", asked)  # noqa: B010 - it is a method
+    setattr(sender, _KEY_REQUEST, asked)
 
 
 @final

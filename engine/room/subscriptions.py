@@ -39,7 +39,7 @@ class Subscriptions:
         self._mapping: dict[str, str] = {}  # section -> track sid
         self._handles: dict[int, str] = {}  # of data tracks
         self._readers: dict[str, asyncio.Task[None]] = {}
-        self._counted: dict[str, RTCRtpReceiver] = {}  # by section
+        self._clocks: dict[str, tuple[RTCRtpReceiver, PublisherClock]] = {}  # by section
         self._bytes: dict[str, int] = {}  # by track sid
         self.unknown_packets = 0  # data packets of handles nobody announced
 
@@ -91,10 +91,7 @@ class Subscriptions:
         before = self._readers.pop(mid, None)
         if before is not None:
             before.cancel()
-        if self._counted.get(mid) is not receiver:
-            self._counted[mid] = receiver
-            count_bytes(receiver, lambda cost: self._count(mid, cost))
-        clock = PublisherClock(receiver)
+        clock = self._clock(mid, receiver)
         # A sink of ours that fails must not stop what else comes through its section.
         self._readers[mid] = spawn(
             self._read(mid, track, clock),
@@ -123,10 +120,20 @@ class Subscriptions:
         await asyncio.gather(*readers, return_exceptions=True)
         for table in (self._video, self._audio, self._data, self._mapping, self._handles):
             table.clear()
-        self._counted.clear()
+        self._clocks.clear()
         self._bytes.clear()
 
     # -- inside ------------------------------------------------------------------------------------
+
+    def _clock(self, mid: str, receiver: RTCRtpReceiver) -> PublisherClock:
+        """What listens to a receiver does so once: a section is read anew whenever a sink fails."""
+        known = self._clocks.get(mid)
+        if known is not None and known[0] is receiver:
+            return known[1]
+        count_bytes(receiver, lambda cost: self._count(mid, cost))
+        clock = PublisherClock(receiver)
+        self._clocks[mid] = receiver, clock
+        return clock
 
     async def _read(self, mid: str, track: MediaStreamTrack, clock: PublisherClock) -> None:
         while True:

@@ -113,6 +113,7 @@ class VideoOut(MediaStreamTrack):
 
     def stop(self) -> None:
         super().stop()
+        self._newest = None
         self._arrived.set()
         # An encoder at work is closed when it has done: the event loop does not wait for it.
         if self._busy.acquire(blocking=False):

@@ -3,11 +3,13 @@
 import asyncio
 import gc
 import time
+import weakref
 
 import psutil
 from livekit import api
 from livekit.protocol import models
 
+from auralink.codecs.base.native import open_encoder
 from auralink.codecs.frame import Frame
 from auralink.engine.room.livekit_room import LiveKitRoom
 from auralink.engine.room.roster import (
@@ -17,7 +19,9 @@ from auralink.engine.room.roster import (
     TrackChanged,
     TrackRemoved,
 )
+from auralink.engine.room.transport import VideoOffer
 from auralink.engine.room.video_in import VideoIn
+from auralink.engine.room.video_out import VideoOut
 
 from ...codecs.pictures import moving
 from .people import Witness, camera, member, until
@@ -104,6 +108,30 @@ async def test_a_track_published_again_and_again_is_fresh_every_time(
             await until(
                 lambda n=number: sum(isinstance(c, TrackRemoved) for c in seen.changes) > n, "gone"
             )
+
+
+async def test_what_an_unpublished_track_needed_is_let_go(livekit: Server, room: str) -> None:
+    """Its section stays in the description; what made its pictures must not stay with it."""
+
+    async def publish_and_end(one: LiveKitRoom) -> "weakref.ref[VideoOut]":
+        out = VideoOut(lambda: open_encoder("vp8", 30), bitrate_bps=600_000)
+        published = one.publish_video(
+            VideoOffer(
+                name="cam",
+                size=SIZE,
+                make_track=lambda: out,
+                key_wanted=out.want_key,
+                paused=out.pause,
+            )
+        )
+        out.show(picture(0).at(1))
+        await until(lambda: out.counts.coded, "it is sent")
+        published.unpublish()
+        return weakref.ref(out)
+
+    async with member(livekit, room, "a") as (a, _), member(livekit, room, "b"):
+        gone = await publish_and_end(a)
+        await until(lambda: gc.collect() >= 0 and gone() is None, "the end of the track")
 
 
 async def test_a_track_taken_before_media_connects_starts(livekit: Server, room: str) -> None:
