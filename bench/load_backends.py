@@ -15,7 +15,7 @@ from auralink.codecs.video.protocol import Networks
 from auralink.engine.inference.backend import Backend, Ran, Request
 from auralink.engine.inference.pool import PoolSettings, WorkerPool
 from auralink.engine.inference.pool_backend import PoolBackend, Task
-from auralink.engine.inference.services import Made, RestoreOrder, RestoreService
+from auralink.engine.inference.services import Made, RestoreOrder
 from auralink.models.store import Store
 
 AUDIO_MODEL: Final = "null-2ms"
@@ -107,7 +107,7 @@ async def real_stage(workers: int) -> AsyncIterator[Stage]:
     pool = WorkerPool(PoolSettings(workers=workers, spares=1, entry=entry))
     try:
         await asyncio.to_thread(pool.wait_started)
-        backend = PoolBackend(pool, {"restore-s": RestoreService, AUDIO_MODEL: NullService})
+        backend = PoolBackend(pool, {AUDIO_MODEL: NullService})
         picture = _picture()
         order = RestoreOrder(quantizer=190, scale=0.5, reference=True)
         yield Stage(

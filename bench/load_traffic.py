@@ -27,6 +27,9 @@ _PERIOD_US: Final = {Media.AUDIO: 20_000, Media.VIDEO: 33_333}
 DEADLINE_US: Final = {Media.AUDIO: 20_000, Media.VIDEO: 33_000}
 _JITTER: Final = 0.05  # of a period, either way: clocks of cameras and networks
 _IN_TURN: Final = 4  # frames in one turn of the event loop: packets of a room come singly, too
+# No shorter: the loop's timers count milliseconds, and one that waits for less spins, which keeps
+# the interpreter from the threads that the answers come by.  Packets come by sockets.
+_NAP_US: Final = 1_000
 _LAG_S: Final = 0.005
 _BIN_US: Final = 100_000  # of the record over time
 
@@ -136,7 +139,7 @@ class Traffic:
             wait_us = at_us - now_us()
             if wait_us > 0 or in_turn == _IN_TURN:
                 in_turn = 0
-                await asyncio.sleep(max(0, wait_us) / 1e6)
+                await asyncio.sleep(max(_NAP_US, wait_us) / 1e6 if wait_us > 0 else 0)
                 continue
             in_turn += 1
             self._submit(phase, at_us, stream, media)

@@ -15,7 +15,7 @@ from auralink.engine.inference.engine import Answered, InferenceEngine
 from auralink.engine.inference.outcome import FrameOutcome
 from auralink.engine.inference.pool import PoolSettings, WorkerPool
 from auralink.engine.inference.pool_backend import PoolBackend, Task
-from auralink.engine.inference.services import Made, Make, RestoreService
+from auralink.engine.inference.services import Made, Make
 from auralink.models.store import Store
 
 ACTOR: Final = "actor"
@@ -180,7 +180,7 @@ def rig(workers: int = 1) -> Iterator[Rig]:
     settings = PoolSettings(workers=workers, spares=1, entry=entry, most_backoff_s=0.2)
     pool = WorkerPool(settings)
     try:
-        yield Rig(pool, {ACTOR: Actor, RESTORE: RestoreService})
+        yield Rig(pool, {ACTOR: Actor})
     finally:
         pool.close()
 

@@ -15,7 +15,7 @@ from auralink.engine.inference.engine import InferenceEngine
 from auralink.engine.inference.outcome import FrameOutcome
 from auralink.engine.inference.pool import PoolSettings, WorkerPool
 from auralink.engine.inference.pool_backend import PoolBackend, Task
-from auralink.engine.inference.services import Made, RestoreOrder, RestoreService
+from auralink.engine.inference.services import Made, RestoreOrder
 from auralink.models.store import Store
 
 from .test_remote import noise
@@ -51,7 +51,7 @@ def request(stream: str, frame: Frame) -> Request[Task]:
 
 
 async def test_a_killed_worker_loses_a_frame_of_each_stream_at_most(pool: WorkerPool) -> None:
-    backend = PoolBackend(pool, {MODEL: RestoreService})
+    backend = PoolBackend(pool)
     frames = noise(30, (64, 48))
     killed: list[int] = []
     outcomes: list[list[FrameOutcome]] = [[] for _ in range(STREAMS)]
@@ -84,7 +84,7 @@ async def test_a_killed_worker_loses_a_frame_of_each_stream_at_most(pool: Worker
 async def test_without_any_worker_frames_fall_back_and_the_model_returns_by_its_golden_vector(
     pool: WorkerPool,
 ) -> None:
-    backend = PoolBackend(pool, {MODEL: RestoreService})
+    backend = PoolBackend(pool)
     (frame,) = noise(1, (64, 48))
     transitions: list[State] = []
     closed = asyncio.Event()

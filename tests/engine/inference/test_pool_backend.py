@@ -16,7 +16,7 @@ from auralink.engine.inference.backend import (
 )
 from auralink.engine.inference.pool import PoolSettings, WorkerPool
 from auralink.engine.inference.pool_backend import PoolBackend, Task
-from auralink.engine.inference.services import Made, RestoreOrder, RestoreService
+from auralink.engine.inference.services import Made, RestoreOrder
 from auralink.models.store import Store
 
 from .doubles import Odd
@@ -43,7 +43,7 @@ def pool(leaves_nothing_behind: None) -> Iterator[WorkerPool]:
 
 @pytest.fixture
 async def backend(pool: WorkerPool) -> AsyncIterator[PoolBackend]:
-    backend = PoolBackend(pool, {MODEL: RestoreService, "odd": Odd})
+    backend = PoolBackend(pool, {"odd": Odd})
     yield backend
     await backend.close()
 
