@@ -2,8 +2,10 @@ import gc
 import threading
 import weakref
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 
 from auralink.models.deadlines import Deadlines
@@ -148,6 +150,42 @@ def test_a_gpu_is_taken_where_there_is_one(
 
     assert [provider.name for provider in found] == names
     assert all(provider.why for provider in found)
+
+
+# Source: https://onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html
+DOCUMENTED = {
+    "arena_extend_strategy": {"kNextPowerOfTwo", "kSameAsRequested"},
+    "cudnn_conv_algo_search": {"EXHAUSTIVE", "HEURISTIC", "DEFAULT"},
+}
+
+
+def test_the_options_of_a_gpu_are_documented_ones_and_reach_the_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened: list[tuple[list[str], list[dict[str, str]]]] = []
+    real = ort.InferenceSession
+
+    def session(content: bytes, options: Any, providers: Any, provider_options: Any) -> Any:
+        opened.append((providers, provider_options))
+        if providers == [CUDA]:  # what ONNX Runtime says where the device is gone
+            raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
+        return real(content, options, providers=providers, provider_options=provider_options)
+
+    monkeypatch.setattr(ort, "InferenceSession", session)
+
+    runner = open_runner(chain(nodes=1, side=4), {"n": 4}, choose([CUDA, CPU]), Deadlines())
+
+    assert [names for names, _ in opened] == [[CUDA], [CPU]]
+    (given,), (plain,) = opened[0][1], opened[1][1]
+    assert {name: given[name] for name in given if name not in DOCUMENTED} == {
+        "gpu_mem_limit": str(1 << 30)  # bytes of one session, in decimal
+    }
+    assert all(given[name] in values for name, values in DOCUMENTED.items())
+    assert plain == {}
+    assert runner.provider == CPU
+    assert np.array_equal(
+        runner.run({"x": np.eye(4, dtype=np.float32)})["y"], np.eye(4, dtype=np.float32)
+    )
 
 
 def test_a_gpu_that_is_asked_for_and_not_there_is_an_error_with_a_remedy() -> None:
