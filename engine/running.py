@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -27,8 +28,10 @@ from auralink.engine.service.observing import Observing
 from auralink.engine.service.settings.reload import LiveSettings
 from auralink.engine.service.settings.tree import Settings
 from auralink.engine.telemetry.frame_sums import FrameSums
+from auralink.engine.telemetry.inference_observer import InferenceObserver
 from auralink.engine.telemetry.logs import LogSettings, set_up_logging
 from auralink.engine.telemetry.metrics import Metrics
+from auralink.engine.telemetry.picture_steps import PictureSteps
 from auralink.engine.telemetry.readings import WorkersReading
 from auralink.engine.telemetry.sampling import InferenceCounts
 from auralink.engine.telemetry.tracing import NoTracer, Tracer, open_tracer
@@ -42,8 +45,34 @@ def open_pool(settings: Settings) -> WorkerPool:
     return WorkerPool(PoolSettings.for_machine(workers=default_workers(), entry=entry))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What everything that happens is counted in: metrics, and rows to be."""
+
+    metrics: Metrics
+    frames: FrameSums
+
+    def of_inference(self, pool: WorkerPool) -> InferenceObserver:
+        """For `Inference.told`."""
+
+        def version(model: str) -> str:
+            entry = pool.entry
+            return entry.version if entry is not None and entry.name == model else ""
+
+        return InferenceObserver(self.metrics, self.frames, version)
+
+
+def figures_of(settings: Settings) -> Figures:
+    metrics = Metrics(version=importlib.metadata.version("auralink-aic"), started=time.time())
+    return Figures(metrics=metrics, frames=FrameSums(engine_id(settings)))
+
+
 def context_of(
-    live: LiveSettings, pool: WorkerPool, inference: Inference, tracer: Tracer | None = None
+    live: LiveSettings,
+    pool: WorkerPool,
+    inference: Inference,
+    figures: Figures,
+    tracer: Tracer | None = None,
 ) -> Context:
     """The engine, put together and not started.
 
@@ -53,9 +82,7 @@ def context_of(
     settings = live.now
     version = importlib.metadata.version("auralink-aic")
     clocks = Clocks(wall=time.time, monotonic=time.monotonic)
-    metrics = Metrics(version=version, started=clocks.wall())
-    engine = engine_id(settings)
-    frames = FrameSums(engine)
+    metrics, frames = figures.metrics, figures.frames
     observing = Observing(
         metrics=metrics,
         frames=frames,
@@ -72,15 +99,16 @@ def context_of(
             encoder=encoders_at(pool),
             decoder=inference.open_decoder,
             restorer=inference.restorer,
+            timeline=PictureSteps(metrics),
         ),
         telemetry=partial(_given, metrics),
         tracer=tracer or NoTracer(),
-        models=opening_models(pool, settings.models.folder),
+        models=opening_models(pool, settings.models.folder, metrics.model_refused),
         cpu=CpuShare(clocks.monotonic),
         loop_lag=metrics.lag,
         further=tuple(further),
     )
-    return compose(live, works, clocks=clocks, version=version, engine_id=engine)
+    return compose(live, works, clocks=clocks, version=version, engine_id=engine_id(settings))
 
 
 def tracer_of(settings: Settings) -> Tracer:
@@ -158,10 +186,11 @@ async def serve(live: LiveSettings, told: Callable[[str], None]) -> int:
     """
     tracer = tracer_of(live.now)
     pool = open_pool(live.now)
-    inference = Inference(pool)
+    figures = figures_of(live.now)
+    inference = Inference(pool, told=figures.of_inference(pool))
     limit_s: float | None = None
     try:
-        context = context_of(live, pool, inference, tracer)
+        context = context_of(live, pool, inference, figures, tracer)
         http = live.now.http
         scheme = "https" if http.tls else "http"
         code = await serving.serve(

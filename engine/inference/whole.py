@@ -2,21 +2,21 @@
 
 import itertools
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Self, final
 
 from auralink.codecs.video.protocol import VideoDecoder
-from auralink.engine.inference.backend import DEADLINE_US, Media
+from auralink.engine.inference.backend import DEADLINE_US, Media, Request
 from auralink.engine.inference.base import decoder_at
 from auralink.engine.inference.breaker import Transition
 from auralink.engine.inference.dispatch import DispatchStatistics
-from auralink.engine.inference.engine import InferenceEngine
+from auralink.engine.inference.engine import Answered, InferenceEngine
 from auralink.engine.inference.pool import WorkerPool
-from auralink.engine.inference.pool_backend import PoolBackend
+from auralink.engine.inference.pool_backend import PoolBackend, Task
 from auralink.engine.inference.restoring import Engine, StreamRestorer
-from auralink.engine.inference.services import Make
+from auralink.engine.inference.services import Made, Make
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ class Inference:
     Args:
         pool: not closed by this.
         models: see `PoolBackend`.
+        told: hears of every answer.
         picture_us: that a picture has, from its arrival.
     """
 
@@ -36,13 +37,14 @@ class Inference:
         pool: WorkerPool,
         *,
         models: Mapping[str, Make] = MappingProxyType({}),
+        told: Callable[[Request[Task], Answered[Made]], None] = lambda request, answered: None,
         picture_us: int = DEADLINE_US[Media.VIDEO],
     ) -> None:
         self._pool = pool
         self._backend = PoolBackend(pool, models)
         self._picture_us = picture_us
         self._numbers = itertools.count(1)
-        self.engine: Engine = InferenceEngine(self._backend, switched=_log_switch)
+        self.engine: Engine = InferenceEngine(self._backend, told=told, switched=_log_switch)
 
     async def __aenter__(self) -> Self:
         return self

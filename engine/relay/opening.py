@@ -13,6 +13,7 @@ from auralink.engine.inference.base import encoder_at
 from auralink.engine.inference.hosts import Host
 from auralink.engine.relay.job import OpenEncoder, OpenRestorer, RelayJob, RelaySettings
 from auralink.engine.relay.options import RelayOptions
+from auralink.engine.timeline import NO_TIMELINE, Timeline
 
 
 class Relay(Protocol):
@@ -58,6 +59,7 @@ def relay_opener(
     encoder: OpenEncoder | None = None,
     decoder: Callable[[], VideoDecoder] = open_decoder,
     restorer: OpenRestorer | None = None,
+    timeline: Timeline = NO_TIMELINE,
 ) -> OpenRelay:
     """
     Args:
@@ -65,6 +67,7 @@ def relay_opener(
         encoder: opens the video encoder of a stream; None: with its native code in a process.
         decoder: opens the decoder of a stream.
         restorer: makes the network of a stream whose decoder has none.
+        timeline: takes the spans of every frame.
     """
 
     def open_relay(settings: RelaySettings, told: Told) -> Relay:
@@ -76,6 +79,7 @@ def relay_opener(
             encoder=encoder,
             decoder=decoder,
             restorer=restorer,
+            timeline=timeline,
         )
 
     return open_relay

@@ -6,12 +6,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Final, Protocol, final
 
+from auralink.codecs.errors import AuraLinkError
 from auralink.engine.service.context import LoadedModel
-from auralink.models.errors import ModelError, UnknownModel
+from auralink.models.errors import ModelError, SwapRefused, UnknownModel
 from auralink.models.manifest import Entry, Precision, read_manifest
 from auralink.models.runtime import RESTORE_S
 from auralink.models.store import BUNDLED
 
+# Nobody looked at a model: there is none of that name, or a later one serves.
+_NO_REFUSAL: Final = (UnknownModel, SwapRefused)
 _START_S: Final = 30.0  # for the first worker to be up and to have checked its network
 
 
@@ -40,11 +43,15 @@ class LiveModels:
 
     Args:
         folder: with a manifest; read again at each swap, so that new weights may be laid there.
+        refused: hears of every model that was not good.
     """
 
-    def __init__(self, serving: Swappable, folder: Path | None) -> None:
+    def __init__(
+        self, serving: Swappable, folder: Path | None, refused: Callable[[], None]
+    ) -> None:
         self._serving = serving
         self._folder = folder or BUNDLED
+        self._refused = refused
         self._generation = 1
         self._refusal = ""
 
@@ -71,6 +78,8 @@ class LiveModels:
             await asyncio.to_thread(self._swap, name, version, precision)
         except ModelError as error:
             self._refusal = str(error)
+            if not isinstance(error, _NO_REFUSAL):
+                self._refused()
             raise
         self._generation += 1
         self._refusal = ""
@@ -100,16 +109,24 @@ def first_entry(folder: Path | None, precision: Precision) -> Entry | None:
 
 
 def opening_models(
-    serving: Swappable, folder: Path | None
+    serving: Swappable, folder: Path | None, refused: Callable[[], None] = lambda: None
 ) -> Callable[[], AbstractAsyncContextManager[LiveModels]]:
-    """For `Works.models`: ready once the network computes what it did where it was made."""
+    """For `Works.models`: ready once the network computes what it did where it was made.
+
+    Args:
+        refused: as of `LiveModels`.
+    """
 
     @asynccontextmanager
     async def opened() -> AsyncIterator[LiveModels]:
         if serving.entry is None:
             raise UnknownModel(f"no network in {folder or 'the package'}")
         async with asyncio.timeout(_START_S):
-            await asyncio.to_thread(serving.probe)
-        yield LiveModels(serving, folder)
+            try:
+                await asyncio.to_thread(serving.probe)
+            except AuraLinkError:
+                refused()
+                raise
+        yield LiveModels(serving, folder, refused)
 
     return opened

@@ -29,15 +29,13 @@ class Observing:
     `Works.further`, and a `rpc.observing.RpcObserver` of ``metrics`` and ``frames`` to gRPC.
 
     Attributes:
-        inference, workers, models: what they count now; None where this engine has none.  Without
-            ``models`` the context is asked, which does not count refusals.
+        inference, workers: what they count now; None where this engine has none.
     """
 
     metrics: Metrics
     frames: FrameSums
     inference: Callable[[], InferenceCounts | None] = lambda: None
     workers: Callable[[], WorkersReading | None] = lambda: None
-    models: Callable[[], ModelsReading | None] | None = None
 
     def __call__(self, context: Context) -> Phase[Any]:
         part = Part[Sampler]("observing", needed=False)
@@ -83,7 +81,7 @@ class Observing:
             redis=redis,
             inference=self.inference,
             workers=self.workers,
-            models=self.models or models,
+            models=models,
             process=partial(read_process, certificates),
         )
 

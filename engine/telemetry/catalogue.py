@@ -15,6 +15,7 @@ LATENCY_MS: Final = (1, 2, 5, 10, 15, 20, 25, 33, 40, 60, 100, 200, 500)
 WAIT_S: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 REQUEST_S: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 LAG_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+STEP_S: Final = (0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.033, 0.05, 0.1, 0.2, 0.5)
 QUALITY: Final = (0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.97, 0.98, 0.99, 1)
 
 
@@ -80,6 +81,12 @@ LATENCY: Final = _histogram(
 )
 QUEUE_WAIT: Final = _histogram(
     "aic_queue_wait_seconds", "How long a frame waited before it was coded", WAIT_S, "kind"
+)
+STEP: Final = _histogram(
+    "aic_picture_step_seconds",
+    "Parts of a relayed picture's way; wait, encode: into a link; decode, restore, hold: out of it",
+    STEP_S,
+    "step",
 )
 QUALITY_SCORE: Final = _histogram(
     "aic_quality_score", "SSIM of coded pictures, where it was measured", QUALITY, "kind"

@@ -61,8 +61,6 @@ def _inference(found: Readings) -> Iterator[Family]:
         yield _one(names.WORKER_RESTARTS, found.workers.lost)
     if found.models is not None:
         yield _one(names.MODEL_READY, found.models.ready > 0)
-        if found.models.refused is not None:
-            yield _one(names.MODEL_REJECTED, found.models.refused)
 
 
 def _breakers(found: Readings) -> Iterator[Family]:

@@ -111,10 +111,14 @@ class FrameSums:
         if frame.quality is not None:
             found.qualities.append(frame.quality)
         if frame.encode_ms is not None and frame.profile:
-            model = self._models.setdefault((frame.profile, frame.version), _Model())
-            model.calls += 1
-            if len(model.times) < _MOST_TIMES:
-                model.times.append(frame.encode_ms)
+            self.ran(frame.profile, frame.version, frame.encode_ms)
+
+    def ran(self, model: str, version: str, run_ms: float) -> None:
+        """A codec or a network ran for so long."""
+        found = self._models.setdefault((model, version), _Model())
+        found.calls += 1
+        if len(found.times) < _MOST_TIMES:
+            found.times.append(run_ms)
 
     def end(self, began: datetime, now: datetime) -> list[Row]:
         """The rows of the interval that ends."""

@@ -61,6 +61,7 @@ class Metrics:
         self._fallback = self._counter(names.FALLBACK)
         self._latency = self._histogram(names.LATENCY)
         self._wait = self._histogram(names.QUEUE_WAIT)
+        self._steps = self._histogram(names.STEP)
         self._quality = self._histogram(names.QUALITY_SCORE)
         self._ratio = self._gauge(names.RATIO)
         self._original = self._counter(names.ORIGINAL)
@@ -69,6 +70,7 @@ class Metrics:
         self._overspent = self._counter(names.OVERSPENT)
         self._restarts = self._counter(names.JOB_RESTARTS)
         self._losses = self._counter(names.ROOM_LOSSES)
+        self._rejections = self._counter(names.MODEL_REJECTED)
         self._lag = self._histogram(names.LOOP_LAG)
         self._gauge(names.STARTED).set(started)
         self._gauge(names.BUILD).labels(version).set(1)
@@ -116,14 +118,26 @@ class Metrics:
             sizes: bytes before and after.
         """
         self._frames.labels(path, kind, outcome).inc()
-        self._latency.labels(kind).observe(latency_ms)
-        self._wait.labels(kind).observe(waited_ms / 1000)
+        self.answered(kind=kind, latency_ms=latency_ms, waited_ms=waited_ms)
         if fallback:
             self._fallback.labels(path, fallback).inc()
         if quality is not None:
             self._quality.labels(kind).observe(quality)
         if sizes is not None:
             self._compressed(path, kind, *sizes)
+
+    def answered(self, *, kind: str, latency_ms: float, waited_ms: float) -> None:
+        """How long a frame took that is counted elsewhere."""
+        self._latency.labels(kind).observe(latency_ms)
+        self._wait.labels(kind).observe(waited_ms / 1000)
+
+    def step(self, name: str, seconds: float) -> None:
+        """A relayed picture took a step.  From any thread."""
+        self._steps.labels(name).observe(seconds)
+
+    def model_refused(self) -> None:
+        """A model was not taken into use.  From any thread."""
+        self._rejections.inc()
 
     def stream(self, delta: StreamDelta) -> None:
         """What a relayed stream did since the last look."""

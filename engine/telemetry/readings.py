@@ -46,14 +46,7 @@ class WorkersReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelsReading:
-    """
-    Attributes:
-        ready: networks in use.
-        refused: models that were not taken into use, since the start; None: nobody counts.
-    """
-
-    ready: int
-    refused: int | None = None
+    ready: int  # networks in use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

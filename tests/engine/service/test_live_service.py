@@ -14,7 +14,7 @@ import pytest
 from livekit import api
 
 from auralink.engine.inference.whole import Inference
-from auralink.engine.running import context_of, open_pool
+from auralink.engine.running import context_of, figures_of, open_pool
 from auralink.engine.service import serving
 from auralink.engine.service.auth.principal import Role
 from auralink.engine.service.settings.load import Sources, load
@@ -47,8 +47,9 @@ async def engine(folder: Path, port: int, livekit: Server) -> AsyncIterator[Any]
     sources = Sources(flags={}, environment=environment)
     live = LiveSettings(load(sources), sources)
     pool = open_pool(live.now)
-    inference = Inference(pool)
-    context = context_of(live, pool, inference)
+    figures = figures_of(live.now)
+    inference = Inference(pool, told=figures.of_inference(pool))
+    context = context_of(live, pool, inference, figures)
     ready = asyncio.Event()
     running = asyncio.create_task(serving.serve(context, serving.Told(ready=ready.set)))
     headers = {"Authorization": f"Bearer {token_of(role=Role.OPERATOR)}"}

@@ -77,7 +77,7 @@ def everything() -> Readings:
             queue_depth=3, in_flight=5, outcomes={}, breakers={"restore": breaker(State.OPEN)}
         ),
         workers=WorkersReading(ready=1, wanted=2, lost=4),
-        models=ModelsReading(ready=1, refused=5),
+        models=ModelsReading(ready=1),
         records=RecordsReading(connected=True, buffered=9, written=100, dropped=2),
         redis=breaker(State.HALF_OPEN),
         process=ProcessReading(
@@ -102,6 +102,8 @@ def use_all(metrics: Metrics) -> None:
         for stream in deltas.take([job(up(bytes=sizes[0], original_bytes=sizes[1]))]).streams:
             metrics.stream(stream)
     metrics.jobs(restarts=2, losses=3)
+    metrics.step("encode", 0.012)
+    metrics.model_refused()
     metrics.lag(0.02)
     metrics.show(everything())
 
