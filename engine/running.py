@@ -99,6 +99,7 @@ def context_of(
             encoder=encoders_at(pool),
             decoder=inference.open_decoder,
             restorer=inference.restorer,
+            native=inference.open_native,
             timeline=PictureSteps(metrics),
         ),
         telemetry=partial(_given, metrics),

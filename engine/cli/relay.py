@@ -198,6 +198,7 @@ def _run(
             encoder=encoders_at(pool),
             decoder=inference.open_decoder,
             restorer=inference.restorer,
+            native=inference.open_native,
             timeline=timeline or NO_TIMELINE,
         )
         with contextlib.suppress(KeyboardInterrupt):

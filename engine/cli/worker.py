@@ -127,6 +127,7 @@ async def _work(
         encoder=encoders_at(pool),
         decoder=inference.open_decoder,
         restorer=inference.restorer,
+        native=inference.open_native,
     )
     async with (
         inference,

@@ -7,6 +7,8 @@ few workers and what takes longer than a second is a hang.
 from functools import partial
 from typing import Final
 
+from auralink.codecs.base.native import NativeCodec
+from auralink.codecs.base.native import open_encoder as open_native
 from auralink.codecs.base.protocol import BaseEncoder
 from auralink.codecs.video.base_session import BaseSettings, Clock, OpenBase
 from auralink.codecs.video.options import EncoderOptions
@@ -75,6 +77,16 @@ def base_at(host: Host) -> OpenBase:
         )
 
     return open_at_worker
+
+
+def native_at(host: Host, codec: NativeCodec, fps: float) -> BaseEncoder:
+    """A codec that every client knows, for a track of a room, at a host's worker.
+
+    Raises:
+        UnsupportedError: this machine has no such encoder.
+        EncoderError: there is no worker just now.
+    """
+    return RemoteEncoder(partial(open_native, codec, fps), host=host, deadline_s=_LIVE_S)
 
 
 def decoder_at(host: Host, *, restores: bool = True) -> VideoDecoder:

@@ -7,9 +7,11 @@ from functools import partial
 from types import MappingProxyType
 from typing import Self, final
 
+from auralink.codecs.base.native import NativeCodec
+from auralink.codecs.base.protocol import BaseEncoder
 from auralink.codecs.video.protocol import VideoDecoder
 from auralink.engine.inference.backend import DEADLINE_US, Media, Request
-from auralink.engine.inference.base import decoder_at
+from auralink.engine.inference.base import decoder_at, native_at
 from auralink.engine.inference.breaker import Transition
 from auralink.engine.inference.dispatch import DispatchStatistics
 from auralink.engine.inference.engine import Answered, InferenceEngine
@@ -55,6 +57,10 @@ class Inference:
     def open_decoder(self) -> VideoDecoder:
         """A decoder of a stream whose pictures go through a `restorer` afterwards."""
         return decoder_at(self._pool, restores=False)
+
+    def open_native(self, codec: NativeCodec, fps: float) -> BaseEncoder:
+        """The encoder of a restored track."""
+        return native_at(self._pool, codec, fps)
 
     def restorer(self, tenant: str) -> StreamRestorer:
         """For one stream.

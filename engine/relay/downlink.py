@@ -12,10 +12,11 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from auralink.codecs.base.native import NativeCodec
 from auralink.codecs.base.native import open_encoder as open_native
+from auralink.codecs.base.protocol import BaseEncoder
 from auralink.codecs.errors import BitstreamError, InputError
 from auralink.codecs.frame import Frame
 from auralink.codecs.video.profiles import open_decoder
@@ -63,6 +64,9 @@ _HELLO_S: Final = 1.0  # until a stream's description is there
 _BITS_PER_PIXEL: Final = 0.12
 _LEAST_BPS, _MOST_BPS = 200_000, 4_000_000
 _TICKS: Final = 1 << 32
+
+# Of that codec, at so many pictures per second.
+OpenNative: TypeAlias = Callable[[NativeCodec, float], BaseEncoder]
 
 
 @dataclass(slots=True)
@@ -125,6 +129,7 @@ class Downlink:
         codec: of the restored video tracks.
         identities: whose data tracks; empty: everybody's.
         restorer: makes the network of a stream, for pictures that the decoder leaves plain.
+        native: opens the encoder of a restored track, in a worker thread.
     """
 
     def __init__(
@@ -137,6 +142,7 @@ class Downlink:
         identities: frozenset[str] = frozenset(),
         decoder: Callable[[], VideoDecoder] = open_decoder,
         restorer: Callable[[], Restorer] | None = None,
+        native: OpenNative = open_native,
         timeline: Timeline = NO_TIMELINE,
     ) -> None:
         self._link = link
@@ -146,6 +152,7 @@ class Downlink:
         self._identities = identities
         self._decoder = decoder
         self._restorer = restorer
+        self._native = native
         self._timeline = timeline
         self._streams: dict[str, _Stream] = {}  # by sid of the data track
         self._senders: dict[str, _Sender] = {}
@@ -296,7 +303,9 @@ class Downlink:
         bitrate = min(max(rate, _LEAST_BPS), _MOST_BPS)
 
         def make() -> VideoOut:
-            stream.out = VideoOut(partial(open_native, self._codec, self._fps), bitrate_bps=bitrate)
+            stream.out = VideoOut(
+                partial(self._native, self._codec, self._fps), bitrate_bps=bitrate
+            )
             return stream.out
 
         def out() -> VideoOut | None:

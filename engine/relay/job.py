@@ -13,12 +13,13 @@ from functools import partial
 from typing import Any, TypeAlias, final
 
 from auralink.codecs.base.native import NativeCodec
+from auralink.codecs.base.native import open_encoder as open_native
 from auralink.codecs.video.base_session import Clock
 from auralink.codecs.video.profiles import open_decoder
 from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
 from auralink.engine.relay.access import Access
 from auralink.engine.relay.bots import Bot, Crew, Duty
-from auralink.engine.relay.downlink import Downlink
+from auralink.engine.relay.downlink import Downlink, OpenNative
 from auralink.engine.relay.downlink_streams import Restorer
 from auralink.engine.relay.options import RelayOptions
 from auralink.engine.relay.status import status
@@ -98,6 +99,7 @@ class RelayJob:
         encoder: opens the video encoder of a stream; None: `Uplink` does.
         decoder: opens the decoder of a stream.
         restorer: makes the network of a stream whose decoder has none; each relay is a tenant.
+        native: opens the encoder of a restored track.
         timeline: takes the spans of every frame.
 
     Raises:
@@ -115,6 +117,7 @@ class RelayJob:
         encoder: OpenEncoder | None = None,
         decoder: Callable[[], VideoDecoder] = open_decoder,
         restorer: OpenRestorer | None = None,
+        native: OpenNative = open_native,
         timeline: Timeline = NO_TIMELINE,
     ) -> None:
         self._timeline = timeline
@@ -127,7 +130,7 @@ class RelayJob:
         if settings.role in (Role.SEND, Role.BOTH):
             self._add_uplink(clock, encoder)
         if settings.role in (Role.RECEIVE, Role.BOTH):
-            self._add_downlink(decoder, restorer)
+            self._add_downlink(decoder, restorer, native)
 
     @property
     def bots(self) -> list[Bot]:
@@ -199,7 +202,10 @@ class RelayJob:
         self._crew.work.append(uplink.run)
 
     def _add_downlink(
-        self, decoder: Callable[[], VideoDecoder], restorer: OpenRestorer | None
+        self,
+        decoder: Callable[[], VideoDecoder],
+        restorer: OpenRestorer | None,
+        native: OpenNative,
     ) -> None:
         settings = self._settings
         tenant = f"{settings.far.room}/{settings.name}"
@@ -214,6 +220,7 @@ class RelayJob:
             identities=ours,
             decoder=decoder,
             restorer=None if restorer is None else partial(restorer, tenant),
+            native=native,
             timeline=self._timeline,
         )
         receiver.add(Duty(changed=downlink.changed, control=downlink.control))

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from auralink.codecs.base.native import open_encoder as open_native
 from auralink.codecs.video.base_session import Clock
 from auralink.codecs.video.profiles import open_decoder
 from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
 from auralink.engine.inference.base import encoder_at
 from auralink.engine.inference.hosts import Host
+from auralink.engine.relay.downlink import OpenNative
 from auralink.engine.relay.job import OpenEncoder, OpenRestorer, RelayJob, RelaySettings
 from auralink.engine.relay.options import RelayOptions
 from auralink.engine.timeline import NO_TIMELINE, Timeline
@@ -59,6 +61,7 @@ def relay_opener(
     encoder: OpenEncoder | None = None,
     decoder: Callable[[], VideoDecoder] = open_decoder,
     restorer: OpenRestorer | None = None,
+    native: OpenNative = open_native,
     timeline: Timeline = NO_TIMELINE,
 ) -> OpenRelay:
     """
@@ -67,6 +70,7 @@ def relay_opener(
         encoder: opens the video encoder of a stream; None: with its native code in a process.
         decoder: opens the decoder of a stream.
         restorer: makes the network of a stream whose decoder has none.
+        native: opens the encoder of a restored track.
         timeline: takes the spans of every frame.
     """
 
@@ -79,6 +83,7 @@ def relay_opener(
             encoder=encoder,
             decoder=decoder,
             restorer=restorer,
+            native=native,
             timeline=timeline,
         )
 

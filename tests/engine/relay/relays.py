@@ -5,11 +5,12 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 
+from auralink.codecs.base.native import open_encoder as open_native
 from auralink.codecs.video.options import EncoderOptions
 from auralink.codecs.video.profiles import open_decoder, open_encoder
 from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
 from auralink.engine.relay.bots import Bot, Crew, Duty
-from auralink.engine.relay.downlink import Downlink
+from auralink.engine.relay.downlink import Downlink, OpenNative
 from auralink.engine.relay.downlink_streams import Restorer
 from auralink.engine.relay.options import RelayOptions
 from auralink.engine.relay.uplink import Uplink
@@ -35,6 +36,7 @@ async def relay(
     open_for: OpenFor | None = None,
     decoder: Callable[[], VideoDecoder] = open_decoder,
     restorer: Callable[[], Restorer] | None = None,
+    native: OpenNative = open_native,
 ) -> AsyncIterator[tuple[Uplink, Downlink]]:
     """One bot in each room; the data tracks are in the far one.
 
@@ -64,6 +66,7 @@ async def relay(
         identities=frozenset({"up"}),
         decoder=decoder,
         restorer=restorer,
+        native=native,
     )
     receiver.add(Duty(changed=downlink.changed, control=downlink.control))
     crew = Crew([source, sender, receiver], [uplink.run, downlink.run])

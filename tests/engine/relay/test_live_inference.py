@@ -100,6 +100,7 @@ async def call(
                 RelayOptions(rate_bps=rate_bps, start_bps=rate_bps),
                 decoder=inference.open_decoder,
                 restorer=partial(inference.restorer, room),
+                native=inference.open_native,
             )
         )
         seen = []
