@@ -178,7 +178,7 @@ class VideoDownlink:
             assert frame is not None
             self.counts.restored += picture.restored
             self._schedule(frame, ready_us)
-            if self._timeline.on:
+            if self._timeline.on and played.picture.plain is not None:
                 self._draw("restore", frame, played.at_us, ready_us)
 
     def _schedule(self, frame: Frame, ready_us: int) -> None:

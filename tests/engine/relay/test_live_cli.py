@@ -64,7 +64,8 @@ async def test_relay_carries_a_call_and_says_what_it_did(
 
 def ways(trace: Path) -> list[list[str]]:
     """The spans of each frame, in the order of `order`."""
-    order = ["wait", "encode", "coding a frame", "decode", "decoding a unit", "hold"]
+    order = ["wait", "encode", "coding a frame", "decode", "decoding a unit"]
+    order += ["restore", "running restore-s", "hold"]
     frames: dict[int, set[str]] = {}
     for event in json.loads(trace.read_text("utf-8"))["traceEvents"]:
         if event["ph"] == "X":
