@@ -126,6 +126,8 @@ class Crew:
 
     def wait_started(self, limit_s: float) -> bool:
         until = time.monotonic() + limit_s
+        with self._changed:
+            self._fill()  # without spares nothing starts before it is asked for
         while time.monotonic() < until:
             up = [worker for worker in self.usable() if worker.started]
             if len(up) >= self.wanted:

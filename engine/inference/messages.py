@@ -1,19 +1,20 @@
-"""What crosses the pipe between the engine and a worker.
+"""What crosses the pipes between the engine and a worker.
 
 ::
 
     engine                       worker
       Open(seat, make) --------->  a thread for the seat; builds the service
+      End ---------------------->  ends, when all seats have
+                                               on the pipe of the process; with Open goes one end of
+    ...........................................a pipe for the seat
       <----------- Ready | Failed
       Job ---------------------->  the service works
       <-- Done | NeedsRoom | Failed
       Fetch (after NeedsRoom) -->  the same answer once more, with enough room
       <-------------------- Done
-      Close(seat) -------------->  closes the service; no answer
-      End ---------------------->  closes all, ends
+      (closed) ----------------->  closes the service
 
-A seat has at most one question open, so answers need no number but the seat's.  Seat 0 is the
-worker's own: its models.
+A seat has at most one question open.  Seat 0 is the worker's own: its models.
 """
 
 from dataclasses import dataclass, field
@@ -33,7 +34,6 @@ class Open:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    seat: int
     order: object
     ticket: FrameTicket | None  # of the frame that goes with it
     room: Room | None  # for a picture that may come back
@@ -41,13 +41,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    seat: int
     room: Room
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    seat: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +51,11 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    seat: int
     facts: object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    seat: int
     value: object
     ticket: FrameTicket | None
     started_us: int  # on the clock that all processes of a machine share
@@ -72,15 +64,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class NeedsRoom:
-    seat: int
     size: int  # bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    seat: int
     error: AuraLinkError = field(repr=False)
 
 
-Order = Open | Job | Fetch | Close | End
+Order = Open | Job | Fetch | End
 Answer = Ready | Done | NeedsRoom | Failed

@@ -211,7 +211,7 @@ def default_workers() -> int:
 
 
 def _ask_desk(worker: Worker, order: object, doing: str) -> object:
-    job = Job(seat=DESK, order=order, ticket=None, room=None)
+    job = Job(order=order, ticket=None, room=None)
     answer = worker.call(DESK, job, _SWAP_S, doing)
     assert isinstance(answer, Done)
     return answer.value

@@ -9,7 +9,6 @@ from auralink.codecs.frame import Frame
 from auralink.engine.inference.backoff import Backoff
 from auralink.engine.inference.messages import (
     Answer,
-    Close,
     Done,
     Fetch,
     Job,
@@ -101,7 +100,6 @@ class WorkerSeat:
         place = self._current()
         place.used = True
         job = Job(
-            seat=place.number,
             order=order,
             ticket=None if frame is None else self._write(frame),
             room=self._slots.offer(),
@@ -110,7 +108,7 @@ class WorkerSeat:
         if isinstance(answer, NeedsRoom):
             room = self._slots.offer(answer.size)
             assert room is not None
-            answer = self._ask(place, Fetch(place.number, room), self._deadline_s, self._doing)
+            answer = self._ask(place, Fetch(room), self._deadline_s, self._doing)
         assert isinstance(answer, Done)
         self._last = answer
         picture = None if answer.ticket is None else self._slots.receive(answer.ticket)
@@ -204,8 +202,7 @@ class _Place:
     def leave(self) -> None:
         """Once."""
         if self._forget.detach() is not None:
-            if self.worker.usable:
-                self.worker.tell(Close(self.number))
+            self.worker.hang_up(self.number)
             self._places.give_back(self.worker)
 
 

@@ -2,33 +2,34 @@
 
 ::
 
-    call(seat, order) --pipe--> worker process          receiver thread <--answers-- pipe
-         ^                                                    |
-         +------------ answer, or the cause of death ---------+
+    call(seat, order) --line of the seat--> its thread in the worker process
+         <------ answer, or the line breaks ------+
+                               the process ends --+--> watching thread: the cause of death
 
-Calls of different seats may overlap.  A process that dies is noticed at once by its pipe; one that
+Calls of different seats may overlap.  A process that dies is noticed at once by its lines; one that
 is stopped, or held by native code, by its heartbeat (`check`); a single call that hangs, by its
 caller's limit.  Whatever the cause, all who wait get an answer.
 """
 
 import contextlib
 import ctypes
-import queue
 import signal
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from multiprocessing import get_context
+from multiprocessing.connection import wait as wait_for_any
 from multiprocessing.context import SpawnProcess
+from multiprocessing.reduction import send_handle
 from typing import Final, final
 
 import psutil
 
 from auralink.codecs.errors import EncoderError
 from auralink.engine.inference.heartbeat import SILENCE_S, Heartbeat
-from auralink.engine.inference.messages import Answer, Close, End, Failed, Order
+from auralink.engine.inference.line import Line
+from auralink.engine.inference.messages import DESK, Answer, End, Failed, Open, Order
 from auralink.engine.inference.worker_process import Setup, serve
 
 START_S: Final = 20.0  # a new interpreter needs 0.3 s, far more on a machine that is overloaded
@@ -57,31 +58,40 @@ class Worker:
         self._ended = ended
         self._lock = threading.Lock()
         self._sending = threading.Lock()
-        self._waiting: dict[int, queue.SimpleQueue[Answer | WorkerLost]] = {}
+        self._lines: dict[int, Line] = {}  # by seat
+        self._asking: set[int] = set()  # seats whose call waits for its answer
         self._cause = ""  # why it must not be asked any more
+        self._death = ""  # the same, of calls that were open then
+        self._gone = threading.Event()
         self._gave_up_at = 0.0
-        self._forgotten: deque[int] = deque()
         self.seats = 0  # streams that sit here; the pool's business
         self.doubts: set[int] = set()  # seats whose call takes suspiciously long
         context = get_context("spawn")  # fork would copy locks held by this process's threads
         self._pipe, theirs = context.Pipe()
+        desk, their_desk = context.Pipe()
+        self._lines[DESK] = Line(desk)
         self._beats: ctypes.c_uint64 = context.RawValue(ctypes.c_uint64, 0)
         self._process: SpawnProcess = context.Process(
-            target=serve, args=(setup, theirs, self._beats), name="auralink-worker", daemon=True
+            target=serve,
+            args=(setup, theirs, their_desk, self._beats),
+            name="auralink-worker",
+            daemon=True,
         )
         try:
             with _without_main():
                 self._process.start()
         except Exception:
             self._pipe.close()
+            desk.close()
             raise
         finally:
-            theirs.close()  # so that the pipe breaks when the worker ends
+            theirs.close()  # so that the pipes break when the worker ends
+            their_desk.close()
         self.pid = self._process.pid or 0
         self.started_at = time.monotonic()
         self._heart: Heartbeat | None = None  # from the first beat on
-        self._receiver = threading.Thread(target=self._receive, name="worker answers", daemon=True)
-        self._receiver.start()
+        self._watcher = threading.Thread(target=self._watch, name="worker's end", daemon=True)
+        self._watcher.start()
 
     @property
     def usable(self) -> bool:
@@ -101,7 +111,7 @@ class Worker:
     @property
     def busy(self) -> int:
         """Calls that wait for their answer."""
-        return len(self._waiting)
+        return len(self._asking)
 
     def call(
         self, seat: int, order: Order, limit_s: float, doing: str, *, busy_s: float = 0.0
@@ -116,63 +126,90 @@ class Worker:
             AuraLinkError: what the service raised; the worker goes on, the service does not.
             WorkerLost: no answer in time, or the process ended.
         """
-        answers: queue.SimpleQueue[Answer | WorkerLost] = queue.SimpleQueue()
-        with self._lock:
-            if self._cause:
-                raise WorkerLost(self._cause)
-            self._waiting[seat] = answers
+        if self._cause:
+            raise WorkerLost(self._cause)
+        self._asking.add(seat)
+        line: Line | None = None
         try:
-            self.tell(order)
-            answer = self._wait(answers, limit_s, busy_s)
-        except queue.Empty:
-            cause = f"worker hung while {doing}: no answer in {limit_s:g} s"
-            self.give_up(cause, drain=True, asker=seat)
-            raise WorkerLost(cause) from None
+            if isinstance(order, Open):
+                line = self._new_line(order)
+            elif (line := self._lines.get(seat)) is None or not line.ask(order):
+                raise WorkerLost(self._cause or "this seat was given up")
+            answer = self._wait(line, limit_s, busy_s)
+        except (EOFError, OSError):
+            raise self._loss(doing) from None
         finally:
-            with self._lock:
-                self._waiting.pop(seat, None)
+            self._asking.discard(seat)
             self.doubts.discard(seat)
-        if isinstance(answer, WorkerLost):
-            raise WorkerLost(str(answer).replace("{doing}", f"while {doing}"))
+            if line is not None:
+                line.done()
+        if answer is None:
+            cause = f"worker hung while {doing}: no answer in {limit_s:g} s"
+            self.give_up(cause, drain=True)
+            raise WorkerLost(cause)
         if isinstance(answer, Failed):
             raise answer.error
         return answer
 
-    def _wait(
-        self,
-        answers: "queue.SimpleQueue[Answer | WorkerLost]",
-        limit_s: float,
-        busy_s: float,
-    ) -> Answer | WorkerLost:
-        """
+    def _new_line(self, order: Open) -> Line:
+        """Ask for a seat; its answer comes by the line.
+
         Raises:
-            queue.Empty: no answer in time.
+            OSError: the process is gone.
+            WorkerLost: no more files can be opened.
+        """
+        try:
+            ours, theirs = get_context("spawn").Pipe()
+        except OSError as exc:
+            raise WorkerLost(f"no line to a worker: {exc}") from exc
+        try:
+            with self._sending:
+                self._pipe.send(order)
+                send_handle(self._pipe, theirs.fileno(), self.pid)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        line = self._lines[order.seat] = Line(ours, asked=True)
+        return line
+
+    def _wait(self, line: Line, limit_s: float, busy_s: float) -> Answer | None:
+        """None: no answer in time.
+
+        Raises:
+            EOFError, OSError: the line broke.
         """
         began, computed = time.monotonic(), _computed_s(self.pid) if busy_s > limit_s else 0.0
         wait_s = limit_s
-        while True:
-            try:
-                return answers.get(timeout=wait_s)
-            except queue.Empty:
-                left_s = began + busy_s - time.monotonic()
-                before, computed = computed, _computed_s(self.pid)
-                if left_s <= 0 or computed - before < _BUSY_SHARE * wait_s:
-                    raise
-                wait_s = min(_BUSY_LOOK_S, left_s)
+        while (answer := line.answer(wait_s)) is None:
+            left_s = began + busy_s - time.monotonic()
+            before, computed = computed, _computed_s(self.pid)
+            if left_s <= 0 or computed - before < _BUSY_SHARE * wait_s:
+                return None
+            wait_s = min(_BUSY_LOOK_S, left_s)
+        return answer
 
-    def tell(self, order: Order) -> None:
-        """Send without waiting for an answer.  A pipe that breaks is the receiver's to report."""
-        with self._sending, contextlib.suppress(OSError, ValueError):
-            while self._forgotten:
-                self._pipe.send(Close(self._forgotten.popleft()))
-            self._pipe.send(order)
+    def _loss(self, doing: str) -> WorkerLost:
+        """Why a line broke."""
+        self._gone.wait(_GRACE_S)
+        cause = self._death or self._cause or "worker hung up {doing}"
+        return WorkerLost(cause.replace("{doing}", f"while {doing}"))
+
+    def hang_up(self, seat: int) -> None:
+        """A stream gives its seat up."""
+        line = self._lines.pop(seat, None)
+        if line is not None:
+            line.hang_up()
 
     def forget(self, seat: int) -> None:
-        """A stream is gone without having said so; the worker hears of it with the next order.
+        """A stream is gone without having said so.
 
-        Takes no lock: the garbage collector may call it in the middle of `tell`.
+        Takes no lock: the garbage collector may call it in the middle of anything.
         """
-        self._forgotten.append(seat)
+        line = self._lines.pop(seat, None)
+        if line is not None:
+            line.drop()
 
     def check(self, now: float) -> None:
         """Look at the heartbeat; give the process up if there is none."""
@@ -202,26 +239,28 @@ class Worker:
             cause = f"worker held {held >> 20} MB of memory, at most {most_bytes >> 20} MB"
             self.give_up(cause, drain=True)
 
-    def give_up(self, cause: str, *, drain: bool = False, asker: int | None = None) -> None:
+    def give_up(self, cause: str, *, drain: bool = False) -> None:
         """Take no more calls, and kill the process.
 
         Args:
             drain: leave the calls that run a moment; whoever looks after workers kills it then.
-            asker: whose call hung, and is not waited for.
         """
         self._close_books(cause)
-        if not drain or not set(self._waiting) - {asker}:
+        if not drain or not self._asking:
             self.kill()
 
     def drained(self, now: float, limit_s: float) -> bool:
         """Given up, and nobody waits any more, or not for longer than that."""
-        return not self._waiting or now - self._gave_up_at > limit_s
+        return not self._asking or now - self._gave_up_at > limit_s
 
     def end(self) -> None:
         """Let the worker close what it has; kill it if it does not."""
         self._close_books("worker was closed")
-        self.tell(End())
-        self._receiver.join(_GRACE_S)
+        for seat in list(self._lines):
+            self.hang_up(seat)
+        with self._sending, contextlib.suppress(OSError, ValueError):
+            self._pipe.send(End())
+        self._watcher.join(_GRACE_S)
         self.kill()
 
     def kill(self) -> None:
@@ -229,8 +268,8 @@ class Worker:
         self._close_books("worker was killed")
         with contextlib.suppress(ValueError):  # reaped already
             self._process.kill()
-        if self._receiver is not threading.current_thread():
-            self._receiver.join(_GRACE_S)
+        if self._watcher is not threading.current_thread():
+            self._watcher.join(_GRACE_S)
 
     def _close_books(self, cause: str) -> None:
         with self._lock:
@@ -240,25 +279,17 @@ class Worker:
         if first:
             self._ended(self)
 
-    def _receive(self) -> None:
-        """Hand out answers until the pipe breaks, then say why it did."""
-        try:
-            while True:
-                answer: Answer = self._pipe.recv()
-                with self._lock:
-                    waiting = self._waiting.get(answer.seat)
-                if waiting is not None:
-                    waiting.put(answer)
-        except (EOFError, OSError):
-            pass
+    def _watch(self) -> None:
+        """Wait for the end of the process, then say why it ended."""
+        wait_for_any([self._process.sentinel])
         cause = self._cause or _cause_of_death(self._process)
         self._process.join(_GRACE_S)
+        self._death = cause
         self._close_books(cause.replace("{doing}", "between frames"))
-        with self._lock:
-            waiting_at_end = list(self._waiting.values())
-        for answers in waiting_at_end:
-            answers.put(WorkerLost(cause))
-        self._pipe.close()
+        self._gone.set()
+        self.hang_up(DESK)
+        with self._sending:
+            self._pipe.close()
         if self._process.exitcode is not None:
             self._process.close()
 

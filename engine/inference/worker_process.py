@@ -7,13 +7,13 @@ by itself when the engine goes away, however it goes.
 
 import contextlib
 import ctypes
-import queue
 import signal
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
 from typing import Any, Final, final
 
 from auralink.codecs.errors import AuraLinkError, EncoderError
@@ -22,7 +22,6 @@ from auralink.engine.inference.heartbeat import BEAT_S
 from auralink.engine.inference.messages import (
     DESK,
     Answer,
-    Close,
     Done,
     End,
     Failed,
@@ -30,7 +29,6 @@ from auralink.engine.inference.messages import (
     Job,
     NeedsRoom,
     Open,
-    Order,
     Ready,
 )
 from auralink.engine.inference.services import Made, Make
@@ -46,54 +44,44 @@ class Setup:
     tools: Callable[[], tuple[Networks, Make | None]]
 
 
-def serve(setup: Setup, pipe: Connection, beats: "ctypes.c_uint64") -> None:
-    """Entry point of the worker process."""
+def serve(setup: Setup, pipe: Connection, desk: Connection, beats: "ctypes.c_uint64") -> None:
+    """Entry point of the worker process.
+
+    Args:
+        pipe: brings new seats, and the end.
+        desk: of seat 0.
+    """
     # Ctrl-C, and the signal by which a supervisor asks a whole group to end, are the engine's to
     # handle: it has calls to drain.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _Worker(setup, pipe, beats).run()
+    _Worker(setup, pipe, desk, beats).run()
 
 
 @final
 class _Worker:
-    def __init__(self, setup: Setup, pipe: Connection, beats: "ctypes.c_uint64") -> None:
+    def __init__(
+        self, setup: Setup, pipe: Connection, desk: Connection, beats: "ctypes.c_uint64"
+    ) -> None:
         self._pipe = pipe
-        self._sending = threading.Lock()
-        self._seats: dict[int, _Seat] = {}
+        self._seats: list[_Seat] = []
         threading.Thread(target=_beat, args=(beats,), name="beat", daemon=True).start()
-        self._networks, desk = setup.tools()
-        if desk is not None:
-            self._seats[DESK] = _Seat(DESK, desk, self._networks, self._answer, greets=False)
+        self._networks, make = setup.tools()
+        if make is None:
+            desk.close()
+        else:
+            self._seats.append(_Seat(DESK, make, self._networks, desk, greets=False))
 
     def run(self) -> None:
-        try:
+        with contextlib.suppress(EOFError, OSError):  # the engine is gone, and with it all lines
             while not isinstance(order := self._pipe.recv(), End):
-                self._take(order)
-        except (EOFError, OSError):  # the engine is gone
-            pass
-        for seat in self._seats.values():
-            seat.give(None)
+                assert isinstance(order, Open)
+                line = Connection(recv_handle(self._pipe))
+                self._seats = [seat for seat in self._seats if seat.serves]
+                self._seats.append(_Seat(order.seat, order.make, self._networks, line))
         until = time.monotonic() + _END_S
-        for seat in self._seats.values():
+        for seat in self._seats:
             seat.join(until - time.monotonic())
-
-    def _take(self, order: Order) -> None:
-        match order:
-            case Open(seat, make):
-                self._seats[seat] = _Seat(seat, make, self._networks, self._answer)
-            case Close(seat):
-                if (closed := self._seats.pop(seat, None)) is not None:
-                    closed.give(None)
-            case Job() | Fetch():
-                if (known := self._seats.get(order.seat)) is not None:
-                    known.give(order)
-            case _:
-                raise AssertionError(order)
-
-    def _answer(self, answer: Answer) -> None:
-        with self._sending:
-            self._pipe.send(answer)
 
 
 @final
@@ -101,6 +89,7 @@ class _Seat:
     """One stream's service and its thread.
 
     Args:
+        line: brings orders; the seat is given up when its other end is closed.
         greets: somebody waits to hear that the service is ready.
     """
 
@@ -109,31 +98,29 @@ class _Seat:
         number: int,
         make: Make,
         networks: Networks,
-        answer: Callable[[Answer], None],
+        line: Connection,
         *,
         greets: bool = True,
     ) -> None:
-        self._number = number
         self._make = make
         self._networks = networks
-        self._answer = answer
+        self._line = line
         self._greets = greets
-        self._orders: queue.SimpleQueue[Job | Fetch | None] = queue.SimpleQueue()
         self._reader = FrameReader()
         self._writer = RoomWriter()
         self._kept: tuple[Made, int, int] | None = None  # what found too little room
         self._thread = threading.Thread(target=self._run, name=f"seat {number}", daemon=True)
         self._thread.start()
 
-    def give(self, order: Job | Fetch | None) -> None:
-        """None ends the seat.  Bounded: there is one question at a time."""
-        self._orders.put(order)
+    @property
+    def serves(self) -> bool:
+        return self._thread.is_alive()
 
     def join(self, limit_s: float) -> None:
         self._thread.join(max(0.0, limit_s))
 
     def _run(self) -> None:
-        with contextlib.suppress(OSError):  # the engine is gone; the main thread sees it too
+        with self._line, contextlib.suppress(EOFError, OSError):  # it was given up
             self._serve()
 
     def _serve(self) -> None:
@@ -141,13 +128,13 @@ class _Seat:
             service = self._make(self._networks)
             facts = service.facts
         except Exception as exc:
-            self._answer(Failed(self._number, _translate(exc)))
+            self._line.send(Failed(_translate(exc)))
             return
         try:
             if self._greets:
-                self._answer(Ready(self._number, facts))
-            while (order := self._orders.get()) is not None:
-                self._answer(self._do(service.work, order))
+                self._line.send(Ready(facts))
+            while True:
+                self._line.send(self._do(service.work, self._line.recv()))
         finally:
             service.close()
             self._reader.close()
@@ -163,7 +150,7 @@ class _Seat:
                 self._kept = made, started // 1000, run_us
             return self._done(order)
         except Exception as exc:
-            return Failed(self._number, _translate(exc))
+            return Failed(_translate(exc))
 
     def _done(self, order: Job | Fetch) -> Done | NeedsRoom:
         assert self._kept is not None
@@ -172,10 +159,9 @@ class _Seat:
         if made.frame is not None:
             ticket = None if order.room is None else self._writer.write(made.frame, order.room)
             if ticket is None:
-                return NeedsRoom(self._number, sum(plane.nbytes for plane in made.frame.planes))
+                return NeedsRoom(sum(plane.nbytes for plane in made.frame.planes))
         self._kept = None
         return Done(
-            seat=self._number,
             value=made.value,
             ticket=ticket,
             started_us=started_us,

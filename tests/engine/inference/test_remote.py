@@ -244,7 +244,7 @@ def test_an_interrupted_call_does_not_answer_the_next(
             patch.undo()
             raise KeyboardInterrupt
 
-        patch.setattr("auralink.engine.inference.worker.Worker.tell", interrupted)
+        patch.setattr("auralink.engine.inference.line.Line.answer", interrupted)
         with pytest.raises(KeyboardInterrupt):
             moody.encode(FRAME, Order(number=1))
 
