@@ -4,6 +4,7 @@ One task owns the session; whatever happens comes to it through one bounded queu
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -49,6 +50,8 @@ from auralink.engine.websocket import (
 
 Event: TypeAlias = Joined | Resumed | Lost | Message | Ended
 Listener: TypeAlias = Callable[[Event], Awaitable[None]]
+
+log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES: Final = 2 << 20  # what the server itself accepts
 _INBOX: Final = 1024  # messages; a server that sends faster than they are handled waits
@@ -199,7 +202,9 @@ class SignalClient:
             validate = endpoints.validate_url(self._server, request)
 
         async def why(failed: Exception) -> RoomError:
-            return await self._why(failed, token, validate)
+            error = await self._why(failed, token, validate)
+            log.warning("no way into the room: %s", error)
+            return error
 
         self._socket.open(url, token, why)
 

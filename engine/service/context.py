@@ -18,6 +18,8 @@ from auralink.engine.service.lifecycle import Lifecycle
 from auralink.engine.service.parts import Part, PartState
 from auralink.engine.service.settings.reload import LiveSettings
 from auralink.engine.stores.protocols import RateLimiter, Records
+from auralink.engine.stores.redis.guarded import RedisStatus
+from auralink.engine.stores.redis.limiter import SharedLimiter
 from auralink.engine.telemetry.metrics import Page
 from auralink.engine.telemetry.tracing import Tracer
 from auralink.models.manifest import Precision
@@ -108,6 +110,11 @@ class Context:
             self.dispatcher,
         )
         return [part.state for part in every]
+
+    def redis(self) -> RedisStatus | None:
+        """None: this engine has none, or nothing that would ask it yet."""
+        limiter = self.limiter.peek()
+        return limiter.redis_status if isinstance(limiter, SharedLimiter) else None
 
     def missing(self) -> Sequence[PartState]:
         """Parts that the engine is not ready without, and that are not there."""

@@ -13,7 +13,6 @@ from auralink.engine.service.context import Context
 from auralink.engine.service.lifecycle import Phase
 from auralink.engine.service.parts import Part
 from auralink.engine.service.settings.tree import Settings
-from auralink.engine.stores.redis.limiter import SharedLimiter
 from auralink.engine.telemetry.alerting import Alerting, Thresholds
 from auralink.engine.telemetry.frame_sums import FrameSums
 from auralink.engine.telemetry.metrics import Metrics
@@ -62,8 +61,7 @@ class Observing:
 
     def _sources(self, context: Context, certificates: Mapping[str, Path]) -> Sources:
         def redis() -> BreakerStatistics | None:
-            limiter = context.limiter.peek()
-            status = limiter.redis_status if isinstance(limiter, SharedLimiter) else None
+            status = context.redis()
             return None if status is None else status.breaker
 
         def models() -> ModelsReading | None:

@@ -7,11 +7,13 @@ when Redis is back.  Nothing here is on the path of a frame.
 import asyncio
 import logging
 import random
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, TypeVar, final
+from urllib.parse import urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -104,6 +106,7 @@ class GuardedRedis:
             refused.add_note("redis://user:password@host:6379/0")
             raise refused from error
         self.client: Redis = Redis(connection_pool=self.pool)
+        self._server = _address(settings.url)
         self._deadline_s = 2 * timeout_s
         self._slow_us = round(_SLOW_SHARE * timeout_s * 1e6)
         self._slots = asyncio.Semaphore(settings.connections)
@@ -173,7 +176,8 @@ class GuardedRedis:
 
     def _told(self, transition: Transition) -> None:
         if transition.event is Event.TRIPPED:
-            log.warning("Redis is away, going on without it: %s", self._last_error)
+            why = self._last_error
+            log.warning("Redis is away at %s, going on without it: %s", self._server, why)
         elif transition.after is State.CLOSED:
             log.info("Redis is back")
         if transition.after is State.OPEN:
@@ -210,4 +214,13 @@ def _in_words(error: BaseException) -> str:
     """Without the message where it may hold what was sent."""
     if isinstance(error, AuthenticationError):
         return "it refuses the user or password"
+    causes = (error, error.__cause__, error.__context__)
+    if any(isinstance(one, socket.gaierror) for one in causes):
+        return "its name cannot be looked up"
     return type(error).__name__
+
+
+def _address(url: str) -> str:
+    """Where it is, without user and password."""
+    parts = urlsplit(url)
+    return parts.path if parts.hostname is None else parts.netloc.rpartition("@")[2]

@@ -118,6 +118,25 @@ async def test_a_database_that_is_away_takes_records_away_and_nothing_else(
     assert probes == [200, 200]
 
 
+async def test_a_redis_that_is_away_is_told_and_takes_nothing_away(tmp_path: Path) -> None:
+    wanted = Wanted(settings={"REDIS_URL": f"redis://ann:hunter2@127.0.0.1:{_closed_port()}/0"})
+    async with service_in(tmp_path, wanted) as service:
+        configs = [await service.ask("GET", f"{API}/config") for _ in range(5)]
+        ready = await service.ask("GET", "/readiness", token=None)
+        detailed = await service.ask("GET", "/health/detailed")
+
+    assert {one.status for one in configs} == {200}
+    assert (ready.status, ready.json) == (200, {"status": "degraded", "away": ["redis"]})
+    assert detailed.json["redis"] == {"available": False, "last_error": "ConnectionError"}
+    assert "hunter2" not in detailed.text
+
+
+def _closed_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
 async def test_a_config_that_is_known_outlives_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

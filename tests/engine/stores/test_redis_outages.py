@@ -58,6 +58,19 @@ async def test_a_killed_redis_opens_the_breaker_and_its_return_closes_it(
     assert sum("Redis is away" in line for line in told) == 1
 
 
+async def test_a_name_that_nobody_knows_is_told_with_the_place_and_without_the_password(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with client("redis://ann:hunter2@no-such-host.invalid:6379/0") as redis:
+        for _ in range(5):
+            with pytest.raises(StoreAway):
+                await get(redis, "nothing")
+
+    assert "away at no-such-host.invalid:6379" in caplog.text
+    assert "its name cannot be looked up" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
 async def test_a_frozen_redis_costs_two_deadlines_at_most(own_redis: RedisServer) -> None:
     async with client(own_redis.url, timeout_s=0.2) as redis:
         await get(redis, "warm")

@@ -51,6 +51,13 @@ class RecordsHealth(View):
     dropped: int
 
 
+class RedisHealth(View):
+    """While it is away limits are each engine's share, and no job moves."""
+
+    available: bool
+    last_error: str | None = Field(examples=["ConnectionError"])
+
+
 class DetailedHealth(Health):
     state: str = Field(examples=["ready"])
     engine_id: str = Field(examples=["host-4711"])
@@ -58,6 +65,7 @@ class DetailedHealth(Health):
     jobs: int = Field(examples=[3])
     parts: list[PartHealth]
     records: RecordsHealth | None = None
+    redis: RedisHealth | None = None
 
 
 def router(context: Context, guard: type[APIRoute]) -> APIRouter:
@@ -102,6 +110,7 @@ def router(context: Context, guard: type[APIRoute]) -> APIRouter:
         """Every part, and why it is not there."""
         records = context.records.peek()
         jobs = context.jobs.peek()
+        redis = context.redis()
         return DetailedHealth(
             **_health(context).model_dump(),
             state=context.lifecycle.state.value,
@@ -110,6 +119,7 @@ def router(context: Context, guard: type[APIRoute]) -> APIRouter:
             jobs=0 if jobs is None else jobs.here.active,
             parts=[PartHealth.model_validate(part) for part in context.parts()],
             records=None if records is None else RecordsHealth.model_validate(records.status()),
+            redis=None if redis is None else RedisHealth.model_validate(redis),
         )
 
     return routes
@@ -131,4 +141,7 @@ def _away(context: Context) -> list[str]:
     records = context.records.peek()
     if records is not None and not records.status().connected:
         away.append(context.records.name)
+    redis = context.redis()
+    if redis is not None and not redis.available:
+        away.append("redis")
     return away
