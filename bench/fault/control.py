@@ -1,4 +1,4 @@
-"""F29, F32, F37, F41, F42, F43, F46, F47: what is done to the control plane."""
+"""F29, F32, F37, F41, F42, F43, F47: what is done to the control plane."""
 
 import contextlib
 import json
@@ -7,7 +7,6 @@ import signal
 import socket
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
 from hashlib import sha256
 from hmac import digest
 from typing import Any, Final
@@ -22,7 +21,7 @@ from auralink.bench.fault.control_rig import (
     problem_of,
     ready_engine,
 )
-from auralink.bench.fault.values import Fault, Trial, expect
+from auralink.bench.fault.values import Fault, Trial, expect, nothing
 
 _CONFIG: Final = "/api/v1/aic/config"
 _TOKENS: Final = 30
@@ -214,7 +213,7 @@ _BAD: Final[tuple[tuple[dict[str, str], str], ...]] = (
 )
 
 
-def _bad_settings(nothing: None, seed: int) -> Trial:
+def _bad_settings(rig: None, seed: int) -> Trial:
     given, key = _BAD[seed % len(_BAD)]
     began_s = time.monotonic()
     if seed % 13 == 12:  # the port is taken
@@ -235,7 +234,7 @@ def _bad_settings(nothing: None, seed: int) -> Trial:
     )
 
 
-def _ended(nothing: None, seed: int) -> Trial:
+def _ended(rig: None, seed: int) -> Trial:
     """While it starts, once it is ready, and twice."""
     chance = random.Random(seed)
     starting, hurry = seed % 4 == 0, seed % 4 == 1
@@ -293,17 +292,12 @@ def _stopped(one: Engine, seed: int) -> Trial:
     )
 
 
-@contextlib.contextmanager
-def _nothing() -> Iterator[None]:
-    yield None
-
-
 FAULTS: Final[tuple[Fault[Any], ...]] = (
     Fault(
         number="F29",
         name="SIGTERM while it starts, when it is ready, and twice",
         expected="not ready at once; exit code 0, or 130 when hurried; nothing falls",
-        prepare=_nothing,
+        prepare=nothing,
         inject=_ended,
     ),
     Fault(
@@ -339,7 +333,7 @@ FAULTS: Final[tuple[Fault[Any], ...]] = (
         number="F43",
         name="settings that are missing, unknown, ill-typed, at odds; a port in use",
         expected="exit code 3; the key is named and no value",
-        prepare=_nothing,
+        prepare=nothing,
         inject=_bad_settings,
         trials=26,
     ),

@@ -10,15 +10,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from auralink.codecs.errors import UnsupportedError
+from auralink.engine.service.auth.principal import Principal, Role
+from auralink.engine.service.auth.tokens import sign
 
 SECRET: Final = "canary-of-the-token-secret-0123456789"
 RECEIVE_S: Final = 1.0  # in which a request must arrive at the engines of these trials
-_PROGRAM: Final = (sys.executable, "-c", "from auralink.engine.cli.main import main; main()")
+MAIN: Final = "from auralink.engine.cli.main import main; main()"
 _LIMIT_S: Final = 30.0
 
 
@@ -36,22 +38,29 @@ class Answer:
 class Engine:
     process: subprocess.Popen[str]
     port: int = 0
-    grpc_port: int = 0
     lines: str = ""
+    host: str = "127.0.0.1"
 
-    def ask(self, path: str = "/liveness", **headers: str) -> Answer:
+    def ask(self, path: str = "/liveness", /, **headers: str) -> Answer:
+        return self._ask("GET", path, b"", headers)
+
+    def post(self, path: str, body: bytes, /, **headers: str) -> Answer:
+        sent = {"Content-Length": str(len(body)), "Content-Type": "application/json"}
+        return self._ask("POST", path, body, sent | headers)
+
+    def _ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         fields = "".join(
             f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items()
         )
-        head = f"GET {path} HTTP/1.1\r\nHost: e\r\nConnection: close\r\n{fields}\r\n"
-        return self.send(head.encode("utf-8", "surrogateescape"))
+        head = f"{method} {path} HTTP/1.1\r\nHost: e\r\nConnection: close\r\n{fields}\r\n"
+        return self.send(head.encode("utf-8", "surrogateescape") + body)
 
     def send(self, data: bytes, *more: bytes, pause_s: float = 0.0) -> Answer:
         """Send pieces with pauses between them, until the other side has enough."""
         began_s = time.monotonic()
         found = b""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=_LIMIT_S) as line:
+            with socket.create_connection((self.host, self.port), timeout=_LIMIT_S) as line:
                 line.sendall(data)
                 for piece in more:
                     line.settimeout(pause_s)
@@ -78,7 +87,7 @@ class Engine:
         assert self.process.stderr is not None
         for line in self.process.stderr:
             self.lines += line
-            if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
+            if found := re.search(r"HTTP on https?://\S+:(\d+)", line):
                 self.port = int(found[1])
             if word in line:
                 return True
@@ -99,8 +108,12 @@ class Engine:
 
 
 @contextlib.contextmanager
-def engine(*words: str, **environment: str) -> Iterator[Engine]:
-    """`auralink serve`, not waited for; ended, if need be by force."""
+def engine(*words: str, program: str = MAIN, **environment: str) -> Iterator[Engine]:
+    """`auralink serve`, not waited for; ended, if need be by force.
+
+    Args:
+        program: in Python, instead of the command line's own.
+    """
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     kept |= {
         "AURALINK_AUTH__SECRET": SECRET,
@@ -109,10 +122,11 @@ def engine(*words: str, **environment: str) -> Iterator[Engine]:
         "AURALINK_HTTP__CONNECTIONS": "100",
         "AURALINK_LIMITS__ATTEMPTS_PER_MINUTE": "10000",
         "CORS_ORIGINS": "https://console.example",
+        "AURALINK_LIMITS__REQUESTS_PER_MINUTE": "100000",
     }
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
-            [*_PROGRAM, "serve", *words],
+            [sys.executable, "-c", program, "serve", *words],
             cwd=folder,
             env=kept | environment,
             stderr=subprocess.PIPE,
@@ -134,6 +148,20 @@ def ready_engine() -> Iterator[Engine]:
         if not one.until("ready"):
             raise UnsupportedError(f"auralink serve did not start: {one.lines[-500:]}")
         yield one
+
+
+def token(role: Role = Role.ADMIN, *, subject: str = "ann", now: float | None = None) -> str:
+    """A good one, for ten minutes."""
+    return sign(
+        Principal(subject=subject, tenant="blue", role=role),
+        kid="main",
+        algorithm="HS256",
+        material=SECRET.encode(),
+        issuer="auralink",
+        audience="auralink-aic",
+        now=time.time() if now is None else now,
+        lifetime_s=600,
+    )
 
 
 def idle(port: int, count: int) -> Sequence[socket.socket]:

@@ -3,6 +3,10 @@
 from typing import Any, Final
 
 from auralink.bench.fault import (
+    addresses,
+    bitstreams,
+    canaries,
+    clocks,
     control,
     database,
     drift,
@@ -11,8 +15,10 @@ from auralink.bench.fault import (
     model_swaps,
     outputs,
     redis,
+    rooms,
     rpc,
     scrape,
+    starting,
     workers,
 )
 from auralink.bench.fault.values import Fault, NotRun
@@ -31,6 +37,12 @@ FAULTS: Final[tuple[Fault[Any], ...]] = tuple(
             *database.FAULTS,
             *scrape.FAULTS,
             *control.FAULTS,
+            *clocks.FAULTS,
+            *canaries.FAULTS,
+            *starting.FAULTS,
+            *addresses.FAULTS,
+            *bitstreams.FAULTS,
+            *rooms.FAULTS,
         ),
         key=lambda fault: int(fault.number.removeprefix("F")),
     )

@@ -1,14 +1,12 @@
 """F45: a scrape of an engine that has seen very much, and was told hostile names."""
 
-import contextlib
 import random
 import time
-from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from auralink.bench.fault.values import Fault, Trial, expect
+from auralink.bench.fault.values import Fault, Trial, expect, nothing
 from auralink.engine.stores.records import Kind
 from auralink.engine.telemetry.frame_sums import AnsweredFrame, FrameSums, StreamName
 from auralink.engine.telemetry.metrics import Metrics
@@ -18,11 +16,6 @@ _WITHIN_MS: Final = 250.0
 _MOST_SERIES: Final = 2_000
 _KINDS: Final[tuple[Kind, ...]] = ("video", "audio", "screen")
 _HOSTILE: Final = ('"} evil 1', "line\nbreak", "\\", "\u202e", "x" * 1000, "", "\x00")
-
-
-@contextlib.contextmanager
-def _nothing() -> Iterator[None]:
-    yield None
 
 
 def _crowd(rig: None, seed: int) -> Trial:
@@ -65,7 +58,7 @@ FAULTS: Final = (
         number="F45",
         name="100,000 sessions, hostile names",
         expected="a scrape within 250 ms, at most 2,000 series, no session among the labels",
-        prepare=_nothing,
+        prepare=nothing,
         inject=_crowd,
     ),
 )

@@ -1,6 +1,7 @@
 """What a fault is, and what became of it: plain values."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -54,6 +55,12 @@ class NotRun:
     number: str
     name: str
     why: str
+
+
+@contextlib.contextmanager
+def nothing() -> Iterator[None]:
+    """For trials that share nothing."""
+    yield None
 
 
 def expect(**wrong: bool) -> str:
