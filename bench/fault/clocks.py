@@ -32,7 +32,9 @@ class Clocked:
     file: Path
 
     def jump(self, seconds: float) -> None:
-        self.file.write_text(str(seconds))
+        partial = self.file.with_suffix(".part")
+        partial.write_text(str(seconds))
+        partial.replace(self.file)  # the engine reads it at any moment
 
 
 # A process's own clock can be changed, the machine's is everybody's.
