@@ -186,7 +186,7 @@ class Dispatch(Generic[P, R]):
             outcome = FrameOutcome.LATE if late else FrameOutcome.CODED
             if not good:
                 outcome = FrameOutcome.INVALID
-            self._schedule.answered(request)
+            self._schedule.answered(request, outcome, now_us)
             result = ran.result if ran is not None and outcome is FrameOutcome.CODED else None
             self._answer(number, outcome, result)
         self._pump(now_us)
@@ -198,7 +198,7 @@ class Dispatch(Generic[P, R]):
         if running.call is not None:
             self.breaker(running.request.model).record(running.call, Verdict.ABANDONED, now_us)
         if not running.answered:
-            self._schedule.answered(running.request)
+            self._schedule.answered(running.request, FrameOutcome.CLOSING, now_us)
             self._answer(number, FrameOutcome.CLOSING)
         self._pump(now_us)
 
@@ -213,7 +213,7 @@ class Dispatch(Generic[P, R]):
         while self._deadlines and self._deadlines[0][0] <= now_us:
             _, number = heapq.heappop(self._deadlines)
             if number in self._waiting:
-                self._schedule.withdraw(number)
+                self._schedule.expire(number, now_us)
                 self._answer(number, FrameOutcome.LATE)
             elif number in self._running and not self._running[number].answered:
                 self._give_up(number, now_us)
@@ -266,7 +266,7 @@ class Dispatch(Generic[P, R]):
             call = self.breaker(request.model).admit(now_us)
             if call is None:  # it opened while the frame waited
                 self._schedule.returned(number, now_us)
-                self._schedule.answered(request)
+                self._schedule.answered(request, FrameOutcome.BREAKER, now_us)
                 self._answer(number, FrameOutcome.BREAKER)
                 continue
             self._running[number] = _Running(request, call)
@@ -280,7 +280,7 @@ class Dispatch(Generic[P, R]):
         if running.call and self._schedule.running_us(number, now_us) >= _slow_us(request):
             self.breaker(request.model).record(running.call, Verdict.SLOW, now_us)
             running.call = None
-        self._schedule.answered(request)
+        self._schedule.answered(request, FrameOutcome.LATE, now_us)
         self._answer(number, FrameOutcome.LATE)
 
     def _probe(self, now_us: int) -> None:

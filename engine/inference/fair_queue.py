@@ -8,7 +8,7 @@ sends fifty times its share waits behind itself, and one that was silent cannot 
 tenant carries the tag and not the frame, so that within a tenant the order can be by deadline.
 """
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import final
@@ -87,6 +87,12 @@ class FairQueue:
         tenant.entries.remove(entry)
         self._left(tenant, entry)
 
+    def rest(self) -> None:
+        """Nothing waits here and nothing runs: nobody owes anybody anything."""
+        if self._size == 0:
+            self._tenants.clear()
+            self._virtual = 0.0
+
     def ahead_us(self, entry: Entry) -> float:
         """Work that runs before this entry if it is pushed now and nothing comes after it."""
         own = self._tenants.get(entry.tenant)
@@ -94,7 +100,10 @@ class FairQueue:
         start = self._virtual if own is None else max(self._virtual, own.start)
         before = 0.0
         if own is not None:
-            before = sum(other.cost_us for other in own.entries if other < entry)
+            at = bisect_left(own.entries, entry)  # mostly behind all of them
+            before = own.work_us
+            if at < len(own.entries):
+                before = sum(other.cost_us for other in own.entries[:at])
             start += before / weight
         for tenant in self._tenants.values():
             if tenant is own or not tenant.entries or tenant.start > start:
@@ -111,9 +120,6 @@ class FairQueue:
     def _left(self, tenant: _Tenant, entry: Entry) -> None:
         self._size -= 1
         tenant.work_us = tenant.work_us - entry.cost_us if tenant.entries else 0.0
-        if self._size == 0:  # the busy time is over: nobody owes anybody anything
-            self._tenants.clear()
-            self._virtual = 0.0
 
     def _forget(self) -> None:
         """Tenants that wait for nothing and whose time has come: they are as good as new."""

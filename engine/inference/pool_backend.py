@@ -10,6 +10,8 @@ its old worker hangs or was only slow turns out later, and is the pool's busines
 
 import asyncio
 import threading
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -30,6 +32,8 @@ R = TypeVar("R")
 _DEADLINE_S: Final = 0.9  # then a call is a hang; with the kill it is over within a second
 _START_S: Final = 5.0  # to make a service: models are loaded already
 _PATIENCE: Final = 2.0  # times what the frame had from capture to deadline
+# Of a stream that is not served, or needs no network just now; another seat takes 2 ms.
+_IDLE_S: Final = 2.0
 _THREADS: Final = 64  # most of them for calls that nobody waits for any longer
 
 
@@ -45,6 +49,7 @@ class Task:
 class _Stream:
     seat: Seat
     kind: tuple[str, tuple[int, int]]  # model and size
+    used_s: float = field(default_factory=time.monotonic)
     turn: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -61,7 +66,7 @@ class PoolBackend:
     def __init__(self, pool: WorkerPool, models: Mapping[str, Make] = MappingProxyType({})) -> None:
         self._pool = pool
         self._models = dict(models)
-        self._streams: dict[str, _Stream] = {}
+        self._streams: OrderedDict[str, _Stream] = OrderedDict()  # used last at the end
         self._strays: set[asyncio.Future[None]] = set()
         self._sizes: tuple[tuple[int, int], ...] = ()  # that all workers know of
         self._threads = ThreadPoolExecutor(_THREADS, "backend")
@@ -78,6 +83,8 @@ class PoolBackend:
         stream = self._streams.get(request.stream)
         if stream is None or stream.kind != (request.model, request.size):
             stream = self._seat(request)
+        stream.used_s = time.monotonic()
+        self._streams.move_to_end(request.stream)
         patience_s = _PATIENCE * (request.deadline_us - request.captured_us) / 1e6
         if stream.seat.is_fresh:
             patience_s = _START_S + _DEADLINE_S  # it has to be made first
@@ -116,11 +123,22 @@ class PoolBackend:
         if before is not None:
             self._threads.submit(_leave, before)
         make = self._make(request)
+        self._give_up_idle()
         seat = self._pool.seat(
             make, doing=f"running {request.model}", deadline_s=_DEADLINE_S, start_s=_START_S
         )
         stream = self._streams[request.stream] = _Stream(seat, (request.model, request.size))
         return stream
+
+    def _give_up_idle(self) -> None:
+        """Streams that have not run for a while: what their services remember is too old by now."""
+        until_s = time.monotonic() - _IDLE_S
+        while self._streams:
+            name, oldest = next(iter(self._streams.items()))
+            if oldest.used_s > until_s or oldest.turn.locked():
+                return
+            del self._streams[name]
+            self._threads.submit(_leave, oldest)
 
     def _make(self, request: Request[Task]) -> Make:
         make = self._models.get(request.model)

@@ -15,7 +15,7 @@ meet its deadline, as others are refused.
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias, final
+from typing import Final, TypeAlias, final
 
 from auralink.engine.inference.admission import Admission, Queues
 from auralink.engine.inference.backend import Media, Request
@@ -24,6 +24,9 @@ from auralink.engine.inference.fair_queue import Entry, FairQueue
 from auralink.engine.inference.lanes import Lanes
 from auralink.engine.inference.mailbox import Mailbox
 from auralink.engine.inference.outcome import FrameOutcome
+
+_PATIENCE: Final = 3  # frames in a row that a stream misses, and it is not served any more
+_CROWDED_US: Final = 1_000_000  # since a stream that is served missed a frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,11 @@ class _Stream:
     queued: Entry | None = None  # the first of the mailbox, in its class's queue
     captured_us: int = -(2**63)
     seen_us: int = 0
+    missed: int = _PATIENCE  # frames for lack of time, since the last that was made
+
+    @property
+    def served(self) -> bool:
+        return self.missed < _PATIENCE
 
 
 _Key: TypeAlias = tuple[Media, str]
@@ -97,6 +105,7 @@ class Schedule:
         self._admission = Admission(self._queues, self._lanes, overhead_us=limits.overhead_us)
         self._streams: OrderedDict[_Key, _Stream] = OrderedDict()  # last heard of at the end
         self._frames: dict[int, _Waiting] = {}  # waiting, by number
+        self._crowded_us = -(2**63)  # when a stream that is served missed a frame last
         self._peak = self._forgotten = 0
 
     def offer(self, number: int, request: Request[object], now_us: int) -> list[Answer]:
@@ -112,8 +121,11 @@ class Schedule:
         capacity = self._capacity(request.media)
         oldest = stream.mailbox.first if len(stream.mailbox) == capacity else None
         replaces = oldest.cost.mean_us if oldest is not None and stream.queued else 0.0
-        fits = self._admission.admits(request, entry, cost, now_us, replaces=replaces)
+        crowded = now_us - self._crowded_us < _CROWDED_US and request.media is Media.VIDEO
+        spare = crowded and not stream.served
+        fits = self._admission.admits(request, entry, cost, now_us, replaces=replaces, spare=spare)
         if not fits and not self._admission.tries(request, now_us):
+            self._miss(stream, now_us)
             return [Answer(number, FrameOutcome.REFUSED)]
         waiting = _Waiting(number, request, cost, not fits, entry)
         self._frames[number] = waiting
@@ -136,7 +148,7 @@ class Schedule:
                 waiting = self._frames[entry.number]
                 if not waiting.tried:
                     if not self._admission.can_still(entry.deadline_us, waiting.cost, now_us):
-                        self.withdraw(entry.number)
+                        self.expire(entry.number, now_us)
                         late.append(Answer(entry.number, FrameOutcome.LATE))
                         continue
                     if not self._admission.leaves_room(waiting.request, waiting.cost, now_us):
@@ -160,16 +172,29 @@ class Schedule:
         self._forget(waiting, stream)
         self._requeue(stream)
 
-    def answered(self, request: Request[object]) -> None:
+    def expire(self, number: int, now_us: int) -> None:
+        """The same, as it cannot be in time any more."""
+        self._miss(self._streams[_key(self._frames[number].request)], now_us)
+        self.withdraw(number)
+
+    def answered(self, request: Request[object], outcome: FrameOutcome, now_us: int) -> None:
         """The stream's frame with the workers got its answer: its next one may run."""
         stream = self._streams.get(_key(request))
-        if stream is not None:
-            stream.running = None
-            self._requeue(stream)
+        if stream is None:
+            return
+        stream.running = None
+        if outcome is FrameOutcome.CODED:
+            stream.missed = 0
+        elif outcome is FrameOutcome.LATE:
+            self._miss(stream, now_us)
+        self._requeue(stream)
 
     def returned(self, number: int, now_us: int) -> None:
         """A worker is done with a frame, however it went."""
         self._lanes.remove(number, now_us)
+        if not len(self._lanes):
+            self._queues.audio.rest()
+            self._queues.video.rest()
 
     def learn(self, request: Request[object], run_us: int, now_us: int) -> None:
         """A model took so long."""
@@ -224,6 +249,12 @@ class Schedule:
         cost = waiting.cost
         self._lanes.put(waiting.number, mean_us=cost.mean_us, upper_us=cost.upper_us, now_us=now_us)
         self._admission.started(waiting.request, now_us, tried=waiting.tried)
+
+    def _miss(self, stream: _Stream, now_us: int) -> None:
+        """There was no time for a frame."""
+        if stream.served:
+            self._crowded_us = now_us
+        stream.missed += 1
 
     def _forget(self, waiting: _Waiting, stream: _Stream) -> None:
         if stream.queued is waiting.entry:

@@ -451,3 +451,52 @@ def test_a_request_that_no_model_can_serve_is_the_callers_fault(
             deadline_us=span_us,
             payload="",
         )
+
+
+def test_where_there_is_too_much_those_that_are_served_stay_served() -> None:
+    """Sixty cameras, and time for about three: what was sharp in one second is so in the next."""
+    desk, chance = Desk(), random.Random(3)
+    due = [(chance.randrange(33 * MS), f"v{number}") for number in range(60)]
+    now_us, returns_us, streams, coded = 0, None, {}, {}
+    while now_us < 12_000 * MS:
+        due.sort()
+        ticks = [at for at in (desk.dispatch.due_us, returns_us) if at is not None]
+        now_us = max(now_us, min([due[0][0], *ticks]))
+        if returns_us is not None and returns_us <= now_us:
+            done, returns_us = desk.started.pop(0), None
+            desk.returned(done, 10 * MS, now_us)
+        elif due[0][0] <= now_us:
+            at_us, stream = due.pop(0)
+            streams[desk.submit(request(stream, at_us), now_us)] = stream, at_us
+            due.append((at_us + 33 * MS + chance.randrange(-MS, MS), stream))
+        else:
+            desk.tick(now_us)
+        if returns_us is None and desk.started:
+            returns_us = now_us + 10 * MS
+    for number, outcome in desk.answers.items():
+        if outcome is FrameOutcome.CODED:
+            stream, at_us = streams[number]
+            coded.setdefault(at_us // 1_000_000, []).append(stream)
+
+    for second in range(3, 11):
+        made = coded[second]
+        regular = {stream for stream in made if made.count(stream) > 15}
+        assert len(made) > 80  # nothing of the worker's time is given away
+        assert sum(made.count(stream) for stream in regular) > 0.5 * len(made)
+    assert len({stream for second in range(3, 11) for stream in coded[second]}) < 30
+
+
+def test_a_stream_that_comes_later_finds_its_place_where_there_is_room() -> None:
+    desk = Desk()
+    at_us = learned(desk, 14 * MS)
+    outcomes = []
+    for turn in range(20):  # two cameras that take their pictures at the same moment
+        now_us = at_us + turn * 33 * MS
+        first = desk.submit(request("a", now_us))
+        second = desk.submit(request("b", now_us))
+        desk.returned(first, 14 * MS, now_us + 14 * MS)
+        if second in desk.started:
+            desk.returned(second, 14 * MS, now_us + 28 * MS)
+        outcomes.append(desk.answers[second])
+
+    assert set(outcomes) == {FrameOutcome.CODED}

@@ -124,3 +124,19 @@ async def test_models_that_are_not_there_are_errors(backend: PoolBackend) -> Non
         await backend.run(request("a", "other", Task(None, 0)))
     with pytest.raises(BackendError, match="no model 'other'"):
         await backend.probe("other")
+
+
+async def test_a_stream_that_has_not_run_for_a_while_gives_its_seat_up(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("auralink.engine.inference.pool_backend._IDLE_S", 0.0)
+    backend = PoolBackend(pool, {"odd": Odd})
+    assert [await odd(backend, "a", 0) for _ in range(2)] == [1, 2]
+    assert await odd(backend, "b", 0) == 1
+
+    await backend.close()  # when what was given up is gone
+
+    assert pool.statistics().seats == 0
+    again = PoolBackend(pool, {"odd": Odd})
+    assert await odd(again, "a", 0) == 1
+    await again.close()

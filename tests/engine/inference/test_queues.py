@@ -122,6 +122,33 @@ def test_work_ahead_is_told_within_a_frame_of_each_other_tenant(seed: int) -> No
     assert told_us == pytest.approx(ahead_us, abs=2 * 15.0 + 1), f"{seed = }"
 
 
+def test_whoever_comes_while_another_s_frame_runs_goes_before_its_next() -> None:
+    queue = FairQueue()
+    runs, following = entries("loud", range(2))
+    (quiet,) = entries("quiet", range(5, 6))
+    queue.push(runs)
+    queue.pop()  # nothing waits now, but it runs
+
+    queue.push(following)
+    queue.push(quiet)
+
+    assert drained(queue) == [quiet, following]
+
+
+def test_after_a_rest_nobody_owes_anything() -> None:
+    queue = FairQueue()
+    first, second = entries("loud", range(2))
+    (other,) = entries("quiet", range(5, 6))
+    queue.push(first)
+    queue.pop()
+    queue.rest()
+
+    queue.push(second)
+    queue.push(other)
+
+    assert drained(queue) == [second, other]
+
+
 def test_what_is_taken_out_costs_its_tenant_nothing() -> None:
     queue = FairQueue()
     gone, kept = entries("a", range(2))
