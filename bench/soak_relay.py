@@ -11,6 +11,7 @@ import asyncio
 import sys
 import time
 
+from auralink.engine.cli import loop
 from auralink.engine.rehearsal.lines import orders, tell
 from auralink.engine.rehearsal.stage import FAR_ROOM, NEAR_ROOM
 from auralink.engine.relay.access import Access
@@ -38,4 +39,4 @@ async def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:]))
+    loop.run(main(sys.argv[1:]))  # as commands that stay do
