@@ -31,11 +31,11 @@ async def main(arguments: list[str]) -> None:
         version="soak",
         clock=time.monotonic,
     )
-    running = asyncio.create_task(job.run())
-    async for _ in orders():
-        tell(tasks=len(asyncio.all_tasks()))
-    job.leave()
-    await running
+    async with asyncio.TaskGroup() as group:  # a relay that fails ends the process, and so the soak
+        group.create_task(job.run())
+        async for _ in orders():
+            tell(tasks=len(asyncio.all_tasks()))
+        job.leave()
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 glibc maps large buffers one by one until the first of them is freed; from then on it takes buffers
 of that size, up to 32 MB, from the heaps of its threads (mallopt(3), `M_MMAP_THRESHOLD`).  A heap
 cannot shrink below what is still in use at its top, so each thread of a long call keeps its worst
-moment: the receiving half of a relay had 47 MB of free memory after its track was published anew
-thirty times, and 9 MB with this.
+moment: the receiving half of a relay had 40 MB of free memory after its track was published anew
+some thirty times, and 10 MB with this.
 """
 
 import ctypes

@@ -61,7 +61,8 @@ def settings(address: str, port: int, media_port: int) -> dict[str, object]:
             "allow_tcp_fallback": False,
             "stun_servers": [f"{address}:3478"],  # or every client is told to ask public ones
         },
-        "room": {"auto_create": True, "empty_timeout": 20, "departure_timeout": 20},
+        # Agents alone keep no room open, and on a busy machine the next viewer takes its time.
+        "room": {"auto_create": True, "empty_timeout": 20, "departure_timeout": 600},
     }
 
 
