@@ -18,11 +18,6 @@ maximum over t of ``w - t + r t + k c sqrt(r t / c)``.
 An estimate that became too high (the machine was busy for a while) refuses everything, and then
 nothing is measured that could bring it down.  Therefore a model that has not run for a while gets
 one frame through, whatever is predicted, and another one at once if that was quick.
-
-Where there is too much, pictures of streams that are not served wait for a quarter of the time that
-others would.  So those that are served go on being served, and the others get what is left: half of
-the streams sharp is better than each of them by turns, which flickers, and costs a recurrent
-network its state and the workers the memory of all.
 """
 
 import heapq
@@ -41,7 +36,6 @@ _TRY_US: Final = 250_000
 _TRY_BESIDE_AUDIO_US: Final = 5_000_000
 _AUDIO_FLOWS_US: Final = 500_000  # since its last block: 25 of them
 _AUDIO_MEMORY_US: Final = 200_000  # over which its load is averaged
-_WAIT: Final = 0.25  # of the time that a frame may wait, for one of a stream that is not served
 _PIECES: Final = 256
 _BURST: Final = 4.0  # k^2 / 4 with four deviations: one block in tens of thousands
 
@@ -83,12 +77,10 @@ class Admission:
         now_us: int,
         *,
         replaces: float,
-        spare: bool,
     ) -> bool:
         """
         Args:
             replaces: cost of an older frame of the stream that goes if this one is admitted.
-            spare: it must not wait for long.
         """
         if request.media is Media.AUDIO:
             self._note_audio(request, cost, now_us)
@@ -99,10 +91,8 @@ class Admission:
         if request.media is Media.VIDEO:
             ahead_us += self._queues.audio.work_us
         start_us = _start(free_in, ahead_us, cost.mean_us)
-        wait_us = request.deadline_us - now_us - cost.upper_us - self._overhead_us
-        if spare:
-            wait_us *= _WAIT
-        return start_us <= wait_us and self.leaves_room(request, cost, now_us)
+        finish_us = now_us + start_us + cost.upper_us + self._overhead_us
+        return finish_us <= request.deadline_us and self.leaves_room(request, cost, now_us)
 
     def tries(self, request: Request[object], now_us: int) -> bool:
         """Whether a frame that is predicted to be late runs all the same."""

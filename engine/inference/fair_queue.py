@@ -54,6 +54,11 @@ class FairQueue:
     def work_us(self) -> float:
         return sum(tenant.work_us for tenant in self._tenants.values())
 
+    def waits(self, tenant: str) -> bool:
+        """Whether anything of that tenant does."""
+        own = self._tenants.get(tenant)
+        return own is not None and bool(own.entries)
+
     def push(self, entry: Entry) -> None:
         tenant = self._tenants.get(entry.tenant)
         if tenant is None:

@@ -9,10 +9,11 @@ its old worker hangs or was only slow turns out later, and is the pool's busines
 """
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -88,7 +89,9 @@ class PoolBackend:
         patience_s = _PATIENCE * (request.deadline_us - request.captured_us) / 1e6
         if stream.seat.is_fresh:
             patience_s = _START_S + _DEADLINE_S  # it has to be made first
-        running = asyncio.ensure_future(self._in_thread(self._run, stream, request.payload))
+        running = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._run, stream, request.payload
+        )
         running.add_done_callback(_note)
         await asyncio.wait({running}, timeout=patience_s)
         if running.done():
@@ -164,7 +167,11 @@ class PoolBackend:
             self._strays = {stray for stray in self._strays if not stray.done()}
 
     def _run(self, stream: _Stream, task: Task) -> Ran[Made]:
-        with stream.turn:
+        """
+        Raises:
+            BackendError: whatever of ours the call raises.
+        """
+        with _translated(), stream.turn:
             made = stream.seat.work(task.frame, task.order)
             last = stream.seat.last
         if isinstance(made.value, Refused):
@@ -177,12 +184,19 @@ class PoolBackend:
         Raises:
             BackendError: whatever of ours the call raises.
         """
-        try:
+        with _translated():
             return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
-        except BackendError:
-            raise
-        except AuraLinkError as error:
-            raise BackendError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """Errors of ours become those that a backend may raise."""
+    try:
+        yield
+    except BackendError:
+        raise
+    except AuraLinkError as error:
+        raise BackendError(str(error)) from error
 
 
 def _note(running: "asyncio.Future[Ran[Made]]") -> None:

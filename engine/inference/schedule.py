@@ -8,6 +8,10 @@
 A stream has at most one frame with the workers until it is answered, so that its frames stay in
 order and a recurrent network gets the state it needs.  Frames behind that one stay in the mailbox.
 
+Where there is too much, streams that are served go on being served, and the others get what is
+left: half of the streams sharp is better than each of them by turns, which flickers, and costs a
+recurrent network its state and the workers the memory of all.
+
 What waits is bounded twice: two frames of sound or one picture per stream, and no more than can
 meet its deadline, as others are refused.
 """
@@ -116,14 +120,15 @@ class Schedule:
         if request.captured_us < stream.captured_us:
             return [Answer(number, FrameOutcome.STALE)]
         stream.captured_us = request.captured_us
+        if self._gives_way(stream, request, now_us):
+            stream.missed += 1
+            return [Answer(number, FrameOutcome.REFUSED)]
         cost = self._costs.of(request.model, request.size)
         entry = Entry(request.deadline_us, number, request.tenant, cost.mean_us)
         capacity = self._capacity(request.media)
         oldest = stream.mailbox.first if len(stream.mailbox) == capacity else None
         replaces = oldest.cost.mean_us if oldest is not None and stream.queued else 0.0
-        crowded = now_us - self._crowded_us < _CROWDED_US and request.media is Media.VIDEO
-        spare = crowded and not stream.served
-        fits = self._admission.admits(request, entry, cost, now_us, replaces=replaces, spare=spare)
+        fits = self._admission.admits(request, entry, cost, now_us, replaces=replaces)
         if not fits and not self._admission.tries(request, now_us):
             self._miss(stream, now_us)
             return [Answer(number, FrameOutcome.REFUSED)]
@@ -249,6 +254,13 @@ class Schedule:
         cost = waiting.cost
         self._lanes.put(waiting.number, mean_us=cost.mean_us, upper_us=cost.upper_us, now_us=now_us)
         self._admission.started(waiting.request, now_us, tried=waiting.tried)
+
+    def _gives_way(self, stream: _Stream, request: Request[object], now_us: int) -> bool:
+        """Where there is too much, the stream is not served, and its frame would have to wait."""
+        crowded = now_us - self._crowded_us < _CROWDED_US
+        if not crowded or stream.served or request.media is Media.AUDIO:
+            return False
+        return self._queues.video.waits(request.tenant) or self._lanes.open_in(now_us) is None
 
     def _miss(self, stream: _Stream, now_us: int) -> None:
         """There was no time for a frame."""
