@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from auralink.codecs.errors import UnsupportedError
@@ -40,6 +41,8 @@ class Engine:
     port: int = 0
     lines: str = ""
     host: str = "127.0.0.1"
+    _said: threading.Condition = field(default_factory=threading.Condition)
+    _silent: bool = False
 
     def ask(self, path: str = "/liveness", /, **headers: str) -> Answer:
         return self._ask("GET", path, b"", headers)
@@ -84,14 +87,23 @@ class Engine:
         return self.process.poll() is None and self.ask().status == 200
 
     def until(self, word: str) -> bool:
+        """Whether it said so, sooner or later; False: it has ended."""
+        with self._said:
+            self._said.wait_for(lambda: word in self.lines or self._silent)
+            return word in self.lines
+
+    def listen(self) -> None:
+        """Read what it says until it has ended: a full pipe would stop an engine."""
         assert self.process.stderr is not None
         for line in self.process.stderr:
-            self.lines += line
-            if found := re.search(r"HTTP on https?://\S+:(\d+)", line):
-                self.port = int(found[1])
-            if word in line:
-                return True
-        return False
+            with self._said:
+                self.lines += line
+                if found := re.search(r"HTTP on https?://\S+:(\d+)", line):
+                    self.port = int(found[1])
+                self._said.notify_all()
+        with self._said:
+            self._silent = True
+            self._said.notify_all()
 
     def end(self, *, hurry: bool = False) -> tuple[int, float]:
         """Exit code, and seconds from the signal."""
@@ -102,9 +114,10 @@ class Engine:
         return self.ended(), time.monotonic() - began_s
 
     def ended(self) -> int:
-        assert self.process.stderr is not None
-        self.lines += self.process.stderr.read()
-        return self.process.wait(_LIMIT_S)
+        code = self.process.wait(_LIMIT_S)
+        with self._said:
+            self._said.wait_for(lambda: self._silent)
+        return code
 
 
 @contextlib.contextmanager
@@ -132,11 +145,15 @@ def engine(*words: str, program: str = MAIN, **environment: str) -> Iterator[Eng
             stderr=subprocess.PIPE,
             text=True,
         )
+        one = Engine(process)
+        listening = threading.Thread(target=one.listen, name="listening")
+        listening.start()
         try:
-            yield Engine(process)
+            yield one
         finally:
             process.kill()
             process.wait()
+            listening.join()
             assert process.stderr is not None
             process.stderr.close()
 

@@ -90,12 +90,13 @@ def stop_job(one: Engine, job: str) -> None:
 
 
 def job_of(one: Engine, job: str) -> Mapping[str, Any]:
-    """What the engine says of it; empty: nothing."""
+    """What the engine says of it; empty: it knows none of that name, or does not answer."""
     try:
-        found = json.loads(one.ask(f"{JOBS}/{job}", **_admin()).body)
-    except ValueError:
+        answer = one.ask(f"{JOBS}/{job}", **_admin())
+    except TimeoutError:
         return {}
-    return found if isinstance(found, dict) else {}
+    found: Mapping[str, Any] = json.loads(answer.body) if answer.status == 200 else {}
+    return found
 
 
 def in_rooms(job: Mapping[str, Any]) -> bool:

@@ -3,7 +3,6 @@ the middle of a start."""
 
 import random
 import socket
-import threading
 import time
 from collections.abc import Sequence
 from typing import Final
@@ -59,13 +58,10 @@ def _asked_until_ready(one: Engine, chance: random.Random) -> tuple[list[Answer]
     admin = {"Authorization": f"Bearer {token()}"}
     answers: list[Answer] = []
     began_s = time.monotonic()
-    reader = threading.Thread(target=one.until, args=("ready",))
-    reader.start()
-    while reader.is_alive():
+    while "ready" not in one.lines.splitlines() and one.process.poll() is None:
         # Events are a stream without an end once there are any.
         path = chance.choice([path for path in _PATHS if not path.endswith("/events")])
         answers.append(one.ask(path, **admin))
-    reader.join()
     return answers, time.monotonic() - began_s
 
 
@@ -76,8 +72,7 @@ def _twice(chance: random.Random) -> Trial:
         first.until(chance.choice(("HTTP on", "ready")))
         with engine("--no-grpc", "--port", str(port)) as second:
             refused = second.ended()
-        if "ready" not in first.lines:
-            first.until("ready")
+        first.until("ready")
         alive = first.ask("/readiness").status == 200
         code, _ = first.end()
     return Trial(
