@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias, final
@@ -83,12 +85,20 @@ class OneSocket:
             with contextlib.suppress(aiohttp.ClientError, ConnectionError):
                 await self._socket.send_bytes(data)
 
+    def cut(self) -> None:
+        """As a network does it, without a word to either side: for rehearsals."""
+        found = None if self._socket is None else self._socket.get_extra_info("socket")
+        if found is not None:
+            # A second handle to the same connection: what event loops give may refuse to do it.
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(found.fileno())) as same:
+                same.shutdown(socket.SHUT_RDWR)
+
     async def close(self) -> None:
         task, self._task = self._task, None
-        socket, self._socket = self._socket, None
+        open_one, self._socket = self._socket, None
         self._generation += 1
-        if socket is not None:
-            await socket.close()
+        if open_one is not None:
+            await open_one.close()
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -96,7 +106,7 @@ class OneSocket:
     async def _serve(self, generation: int, url: str, token: str, explain: Explain) -> None:
         """Life of one socket."""
         try:
-            socket = await self._http.ws_connect(
+            opened = await self._http.ws_connect(
                 url,
                 headers={"Authorization": f"Bearer {token}"},
                 max_msg_size=self._most_bytes,
@@ -104,9 +114,9 @@ class OneSocket:
         except (aiohttp.ClientError, OSError, TimeoutError) as failed:
             await self._put(Refused(generation, await explain(failed)))
             return
-        self._socket = socket
+        self._socket = opened
         await self._put(Opened(generation))
-        async for message in socket:
+        async for message in opened:
             if message.type is aiohttp.WSMsgType.BINARY:
                 await self._put(Arrived(generation, message.data))
         await self._put(Closed(generation))

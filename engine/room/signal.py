@@ -122,6 +122,11 @@ class SignalClient:
         """The peer connection is beyond repair: join anew."""
         self._put_or_drop(_MediaFailed(error))
 
+    def cut(self) -> None:
+        """Lose the connection as a network does it: for rehearsals."""
+        if self._socket is not None:
+            self._socket.cut()
+
     def stop(self) -> None:
         self._put_or_drop(_Stop())
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from av.video.frame import VideoFrame
+from livekit.protocol import rtc as protocol
 
 from auralink.engine.room.data_packet import DataPacket
 from auralink.engine.room.errors import AccessRefused, Duplicate
@@ -186,6 +187,27 @@ async def test_a_codec_that_is_not_ours_is_refused_and_other_tracks_go_on(
             for _ in range(10):
                 await video.take()
         assert not seen.losses
+
+
+async def test_a_narrow_way_from_the_server_brings_a_smaller_layer_and_never_a_pause(
+    far_server: Server, room: str
+) -> None:
+    """A bot asks never to be paused: a small picture can be coded, none is a stall."""
+    async with (
+        stranger(far_server, room, (1280, 720), codec="VP8", layers=True, fps=8),
+        member(far_server, room, "ours") as (ours, seen),
+    ):
+        await until(lambda: seen.track("stranger-cam"), "the track")
+        sid, sizes = seen.track("stranger-cam"), [(0, 0)]
+        ours.subscribe_video(sid, lambda frame, at: sizes.append((frame.width, frame.height)))
+        ours.wish_size(sid, (640, 360), 30)
+        await until(lambda: sizes[-1] == (640, 360), "the layer that was asked for", 60)
+        for bits, size in ((100_000, (320, 180)), (0, (640, 360))):
+            narrow = protocol.SimulateScenario(subscriber_bandwidth=bits)
+            ours.request(protocol.SignalRequest(simulate=narrow))
+            await until(lambda s=size: sizes[-1] == s, f"{size}", 60)
+            before = len(sizes)
+            await until(lambda b=before: len(sizes) > b + 8, "it goes on")
 
 
 async def test_the_simulcast_layer_next_to_the_wish_comes_and_changes_in_mid_stream(

@@ -10,7 +10,6 @@ from auralink.engine.room.errors import ConnectionFailed
 
 from .people import member, until
 from .server import Server
-from .test_live_trouble import drop_socket
 
 AT_ONCE = ["server_leave", "node_failure"]
 ON_RESUME = [
@@ -32,7 +31,7 @@ async def test_a_participant_is_there_again_and_its_packets_flow(
         a.request(rtc.SignalRequest(simulate=rtc.SimulateScenario(**{scenario: True})))
         if scenario in ON_RESUME:
             await asyncio.sleep(0.2)  # nothing answers; the request must be there first
-            await drop_socket(a)
+            a.signal.cut()
         await until(lambda: counts.connects + counts.resumes > before or saw.losses, "a failure")
         got: list[DataPacket] = []
         taken: set[str] = set()

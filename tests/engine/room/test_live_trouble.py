@@ -1,12 +1,14 @@
 """What goes wrong on real servers: sockets that drop, servers that die, tokens that are no good."""
 
 import asyncio
+import contextlib
 import time
 
 import pytest
 from livekit import api
 
 from auralink.engine.room.data_packet import DataPacket
+from auralink.engine.room.data_publication import DataPublication
 from auralink.engine.room.errors import AccessRefused, Duplicate, RoomEnded
 from auralink.engine.room.livekit_room import LiveKitRoom
 from auralink.engine.room.session import State
@@ -19,14 +21,6 @@ from .server import KEY, SECRET, Server, token
 SIZE = (320, 240)
 
 
-async def drop_socket(one: LiveKitRoom) -> None:
-    """Cut the signal connection as a network would: without a word."""
-    socket = one.signal._socket
-    assert socket is not None
-    assert socket._socket is not None
-    socket._socket._response.connection.transport.abort()
-
-
 async def test_a_lost_signal_connection_is_resumed_without_touching_media(
     livekit: Server, room: str
 ) -> None:
@@ -35,25 +29,47 @@ async def test_a_lost_signal_connection_is_resumed_without_touching_media(
         member(livekit, room, "b") as (b, seen),
         camera(a, lambda index: moving(index % 60, SIZE)),
     ):
-        await until(lambda: seen.track("cam"))
+        data = a.publish_data("numbers")
+        await until(lambda: seen.track("cam") and seen.track("numbers"))
         video = VideoIn(time.monotonic)
         b.subscribe_video(seen.track("cam"), video.push)
         await video.take()
+        numbers: list[int] = []
+        b.subscribe_data(
+            seen.track("numbers"), lambda packet: numbers.append(int.from_bytes(packet.payload))
+        )
+        counting = asyncio.create_task(_count_up(data))
+        await until(lambda: numbers, "packets")
 
         for one in (a, b):
-            await drop_socket(one)
+            one.signal.cut()
             counts = one.signal.session.counts
             await until(lambda counts=counts: counts.resumes == 1, "resumed")
             async with asyncio.timeout(20):
                 for _ in range(15):
                     await video.take()
+        counting.cancel()
+        last = await counting
+        await until(lambda: numbers[-1] == last, "the last packet")
         # Requests still reach the server.
         again = a.publish_data("later")
         await until(lambda: seen.track("later") and again.sid, "published after a resume")
 
+    assert numbers == list(range(numbers[0], last + 1))  # none was lost, or refused
     assert a_saw.joins == seen.joins == 1
     assert not a_saw.losses
     assert not seen.losses
+
+
+async def _count_up(track: DataPublication) -> int:
+    """A packet every 5 ms until cancelled; the last number."""
+    number = 0
+    with contextlib.suppress(asyncio.CancelledError):
+        while True:
+            track.send((number + 1).to_bytes(4), 0)
+            number += 1
+            await asyncio.sleep(0.005)
+    return number
 
 
 async def test_comes_back_when_the_server_does(own_server: Server, room: str) -> None:
