@@ -183,6 +183,7 @@ def _step(audio: int, video: int, phase: Phase) -> Step:
         lag_p99_ms=phase.lag.quantile(0.99),
         tardy_p99_ms=phase.tardy.quantile(0.99),
         rss_first_mb=rss[0],
+        rss_settled_mb=rss[len(rss) // 4],
         rss_last_mb=rss[-1],
         rss_peak_mb=max(rss),
     )

@@ -11,7 +11,7 @@ from auralink.bench.load_traffic import DEADLINE_US
 from auralink.codecs.errors import InputError
 from auralink.engine.inference.backend import Media
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,8 @@ class Step:
     pictures: Kind | None
     lag_p99_ms: float
     tardy_p99_ms: float  # the generator's own lateness
-    rss_first_mb: float
+    rss_first_mb: float  # before most streams sat down
+    rss_settled_mb: float  # after a quarter of the time: every stream has its state
     rss_last_mb: float
     rss_peak_mb: float
 
@@ -144,7 +145,8 @@ def summary(result: LoadResult) -> str:
         lines.append(
             f"{one.times}x: goodput {goodput(result, one):.0%} of the most on the curve, sound "
             f"not coded {sound:.2%}, {late} answers late, recovery {back}, memory "
-            f"{one.step.rss_first_mb:.0f} -> {one.step.rss_last_mb:.0f} MB"
+            f"{one.step.rss_first_mb:.0f} MB, with all streams {one.step.rss_settled_mb:.0f} -> "
+            f"{one.step.rss_last_mb:.0f} MB"
         )
     return "\n".join(lines)
 

@@ -43,8 +43,7 @@ class Heard:
     """What became of the frames of one kind.
 
     Attributes:
-        total: from the schedule to the answer.
-        coded: the same, of those that the model made.
+        coded: from the schedule to the answer, of those that the model made.
         overhead: from `submit` to the answer, less the model's time and the wait for a worker.
         wait: for a worker.
         refused: from the schedule to the answer, of those that the model did not make.
@@ -52,7 +51,6 @@ class Heard:
     """
 
     outcomes: Counter[FrameOutcome] = field(default_factory=Counter)
-    total: Histogram = field(default_factory=Histogram)
     coded: Histogram = field(default_factory=Histogram)
     overhead: Histogram = field(default_factory=Histogram)
     wait: Histogram = field(default_factory=Histogram)
@@ -175,7 +173,6 @@ class Traffic:
         heard = phase.of(request.media)
         total_ms = (at_us - request.captured_us) / 1e3
         heard.outcomes[answered.outcome] += 1
-        heard.total.enter(total_ms)
         heard.late_answers += at_us > request.deadline_us + 5_000
         found = phase.bins.setdefault((request.captured_us - phase.start_us) // _BIN_US, Bin())
         if answered.outcome is FrameOutcome.CODED:
