@@ -64,7 +64,7 @@ def test_a_small_run_writes_its_record_and_its_picture(tmp_path: Path) -> None:
     result = asyncio.run(load.run(options))
 
     tree = json.loads(out.read_text("utf-8"))
-    assert tree["schema"] == 1
+    assert tree["schema"] == load_records.SCHEMA
     assert tree["command"].startswith("python -m auralink.bench.load --backend null --workers 1")
     assert len(tree["curve"]) == len(result.curve) >= 1
     assert tree["overloads"][0]["times"] == 2
@@ -90,9 +90,13 @@ def test_options_come_from_the_command_line() -> None:
 
 def test_a_record_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.json"
-    path.write_text('{"schema": 1, "curve": []}')
+    path.write_text(f'{{"schema": {load_records.SCHEMA}, "curve": []}}')
 
     with pytest.raises(InputError, match=r"other.json is not a result of `bench load`"):
+        load_records.load(path)
+
+    path.write_text('{"schema": 1, "curve": []}')
+    with pytest.raises(InputError, match=r"other.json is of another schema: measure again"):
         load_records.load(path)
 
 
