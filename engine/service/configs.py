@@ -17,6 +17,8 @@ _MOST: Final = 10_000
 class Configs:
     """While the database is away, what was read last goes on.
 
+    Of many who want the same, one asks; the others take what was known before.
+
     Args:
         clock: seconds, monotonic.
     """
@@ -25,6 +27,7 @@ class Configs:
         self._records = records
         self._clock = clock
         self._known: OrderedDict[str, tuple[float, UserConfig | None]] = OrderedDict()
+        self._asking: set[str] = set()
 
     async def get(self, tenant: str) -> UserConfig | None:
         """None: it never set any.
@@ -33,14 +36,18 @@ class Configs:
             StoreAway, NotReady: nobody can say, and nobody could before.
         """
         found = self._known.get(tenant)
-        if found is not None and self._clock() - found[0] < _FRESH_S:
+        fresh = found is not None and self._clock() - found[0] < _FRESH_S
+        if found is not None and (fresh or tenant in self._asking):
             return found[1]
+        self._asking.add(tenant)
         try:
             config = await self._records.get().config(tenant)
         except StoreAway:
             if found is None:
                 raise
             return found[1]
+        finally:
+            self._asking.discard(tenant)
         self._keep(tenant, config)
         return config
 

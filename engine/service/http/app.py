@@ -64,12 +64,12 @@ def create_app(context: Context) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
     )
     door = Door(context)
     guard = guarded(door)
     for module in _MODULES:
-        app.include_router(module.router(context, guard))
+        # Not included: that would look through router after router, and twice, at each request.
+        app.router.routes.extend(module.router(context, guard).routes)
     check_complete(MATRIX, door.operations)
     for kind in (AuraLinkError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, _answer)

@@ -82,6 +82,7 @@ def guarded(door: Door) -> type[APIRoute]:
 
     class GuardedRoute(APIRoute):
         def __init__(self, *args: Any, **more: Any) -> None:
+            more["generate_unique_id_function"] = _own_name
             super().__init__(*args, **more)
             door.operations.add(self.name)
 
@@ -95,6 +96,11 @@ def guarded(door: Door) -> type[APIRoute]:
             return behind_the_door
 
     return GuardedRoute
+
+
+def _own_name(route: APIRoute) -> str:
+    """Of an operation, in OpenAPI and in the matrix."""
+    return route.name
 
 
 async def caller(request: Request) -> Principal:

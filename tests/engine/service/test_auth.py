@@ -21,7 +21,7 @@ from auralink.engine.service.auth.matrix import (
     check_role,
 )
 from auralink.engine.service.auth.principal import Principal, Role
-from auralink.engine.service.auth.tokens import TokenVerifier, sign, verification_key
+from auralink.engine.service.auth.tokens import MOST_KEPT, TokenVerifier, sign, verification_key
 from auralink.engine.service.errors import ConfigError, Forbidden, NotFound, Unauthenticated
 
 NOW = 1_800_000_000.0
@@ -119,6 +119,42 @@ def test_clocks_may_differ_by_the_leeway_and_no_more() -> None:
         VERIFIER.verify(token, NOW - 2)
     with pytest.raises(ValueError, match="leeway"):
         TokenVerifier([], issuer=ISSUER, audience=AUDIENCE, leeway_s=61)
+
+
+def test_a_token_that_was_good_ends_in_its_time_all_the_same() -> None:
+    token = hmac_token(exp=int(NOW) + 60, nbf=int(NOW))
+    verifier = TokenVerifier(
+        [verification_key("hmac", "HS256", SECRET)], issuer=ISSUER, audience=AUDIENCE
+    )
+
+    assert [verifier.verify(token, NOW + later).subject for later in (0, 1, 89)] == ["ann"] * 3
+    for later in (91, -31):
+        with pytest.raises(Unauthenticated):
+            verifier.verify(token, NOW + later)
+
+
+def test_a_good_token_vouches_for_no_other() -> None:
+    token = hmac_token()
+    head, body, signature = token.split(".")
+    others = [f"{head}.{b64(json.dumps(GOOD | {'role': 'admin'}).encode())}.{signature}"]
+    others += [token + "x", token[:-1], f"{head}.{body}.", f" {token}"]
+    assert VERIFIER.verify(token, NOW).subject == "ann"
+
+    for other in others:
+        with pytest.raises(Unauthenticated):
+            VERIFIER.verify(other, NOW)
+
+
+def test_what_is_kept_of_tokens_has_a_bound() -> None:
+    verifier = TokenVerifier(
+        [verification_key("hmac", "HS256", SECRET)], issuer=ISSUER, audience=AUDIENCE
+    )
+
+    for number in range(MOST_KEPT + 5):
+        verifier.verify(hmac_token(sub=f"ann{number}"), NOW)
+
+    assert len(verifier._signed) == MOST_KEPT
+    assert verifier.verify(hmac_token(sub="ann0"), NOW).subject == "ann0"
 
 
 def test_keys_rotate_by_name() -> None:

@@ -137,6 +137,37 @@ def _closed_port() -> int:
         return int(one.getsockname()[1])
 
 
+async def test_of_many_who_want_a_config_one_asks_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    async with service_in(tmp_path) as service:
+        records = service.context.records.get()
+        configs = Configs(service.context.records, lambda: now[0])
+        mine = UserConfig(user_id="blue", updated_at=datetime.now(UTC), mode="aggressive")
+        await configs.save(mine)
+        now[0] += 10.0
+        asked, answered = 0, asyncio.Event()
+
+        async def slowly(tenant: str) -> UserConfig:
+            nonlocal asked
+            asked += 1
+            await answered.wait()
+            return replace(mine, mode="conservative")
+
+        monkeypatch.setattr(records, "config", slowly)
+        first = asyncio.create_task(configs.get("blue"))
+        await until(lambda: asked == 1)
+        others = [await configs.get("blue") for _ in range(20)]
+        answered.set()
+        last = await first
+
+    assert asked == 1
+    assert {one.mode for one in others if one is not None} == {"aggressive"}
+    assert last is not None
+    assert last.mode == "conservative"
+
+
 async def test_a_config_that_is_known_outlives_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
