@@ -171,6 +171,7 @@ class BaseLayerEncoder:
             key=key,
             activity=activity,
             restart=repaired,
+            backlog_bits=wish.backlog_bits,
         )
 
     def _scale(self, frame: Frame, base: tuple[int, int]) -> Frame:

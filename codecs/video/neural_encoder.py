@@ -135,7 +135,7 @@ class NeuralEncoder:
         if rate is None or wish.bitrate_bps is None:
             delta_level, key_level = levels_of(self._options.quantizer)
             return Plan(level=key_level if key else delta_level)
-        return rate.plan(frame.pts_us, wish.bitrate_bps, key=key)
+        return rate.plan(frame.pts_us, wish.bitrate_bps, key=key, backlog_bits=wish.backlog_bits)
 
     def _key(self, picture: Planes, rate: NeuralRate | None, plan: Plan) -> tuple[Made, int]:
         """Code a key, again until it takes about what it may; and the level it has."""

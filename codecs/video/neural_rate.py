@@ -87,10 +87,14 @@ class NeuralRate:
             self._activity = float(np.abs(self._thin.astype(np.int16) - last).mean())
         return self._activity
 
-    def plan(self, pts_us: int, target_bps: int, *, key: bool) -> Plan:
-        """Decide on the frame that was measured last."""
+    def plan(self, pts_us: int, target_bps: int, *, key: bool, backlog_bits: int = 0) -> Plan:
+        """Decide on the frame that was measured last.
+
+        Args:
+            backlog_bits: see `Wish`.
+        """
         self._target_bps = target_bps
-        self._debt.advance(pts_us, target_bps)
+        self._debt.advance(pts_us, target_bps, least_bits=backlog_bits)
         self._loan.advance(pts_us)
         if key:
             return self._plan_key()

@@ -64,6 +64,9 @@ class Wish:
     key: bool = False
     report: ReceiverReport | None = None  # newest one received, if new since the last frame
     parity: float = 0.0  # packets of parity per packet of reference units, 0..1
+    # What a link of this bitrate still has to carry, by the caller's own time: encoding that took
+    # long and packets sent again are in it, which an encoder cannot see.
+    backlog_bits: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,10 @@
 import os
 import shlex
 import sys
+import time
 import webbrowser
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -17,8 +18,9 @@ from rich.table import Table
 from auralink.codecs.errors import InputError
 from auralink.codecs.frame import Frame
 from auralink.codecs.video.options import EncoderOptions
-from auralink.codecs.video.profiles import DEFAULT_PROFILE, open_decoder
+from auralink.codecs.video.profiles import DEFAULT_PROFILE, PROFILES, open_decoder
 from auralink.codecs.video.protocol import VideoDecoder, VideoEncoder
+from auralink.codecs.video.rate.controller import LIVE
 from auralink.engine.cli import demo_rooms, values
 from auralink.engine.cli.codec import encoder_for
 from auralink.engine.cli.networks import open_networks, open_neural
@@ -31,12 +33,15 @@ from auralink.engine.cli.terminal import (
     print_json,
     progress,
 )
+from auralink.engine.cli.values import known_name
 from auralink.engine.demo import anchor, rooms_document
 from auralink.engine.demo.document import document
 from auralink.engine.demo.live import LiveCall, Log, Snapshot
 from auralink.engine.demo.results import Results, conclude
 from auralink.engine.demo.settings import SAMPLE_CREDIT, DemoSettings, sample
 from auralink.engine.demo.way import way
+from auralink.engine.inference.base import encoder_at
+from auralink.engine.inference.pool import PoolSettings, WorkerPool
 from auralink.engine.link.call import Call
 from auralink.engine.media.reader import Clip, ReadOptions
 from auralink.engine.report.page import render
@@ -160,17 +165,27 @@ def _run(
     curve: bool,
     quiet: bool,
 ) -> Results:
-    def opened(options: EncoderOptions, *, live: bool) -> tuple[VideoEncoder, VideoDecoder]:
-        encoder = encoder_for(settings.profile, fps=fps, options=options, adaptive=live)
-        return encoder, open_decoder(open_networks(), open_neural)
+    def decoder() -> VideoDecoder:
+        return open_decoder(open_networks(), open_neural)
 
     def unhurried() -> tuple[VideoEncoder, VideoDecoder]:
-        return opened(EncoderOptions(), live=False)
+        options = EncoderOptions()
+        encoder = encoder_for(settings.profile, fps=fps, options=options, adaptive=False)
+        return encoder, decoder()
 
-    # Libraries, self-tests and tables are loaded once; a call begins when they are.
-    anchor.aic(source[:2], *unhurried(), settings.bitrate_bps)
-    encoder, decoder = opened(EncoderOptions(cores=CORES), live=True)
-    log, last = _call(settings, source, encoder, decoder, quiet=quiet)
+    known_name("profile", settings.profile, PROFILES)
+    with closing(WorkerPool(PoolSettings(workers=1, spares=0))) as pool:
+        pool.wait_started()
+
+        def live() -> VideoEncoder:
+            options = EncoderOptions(cores=CORES, rate=LIVE)
+            clock = time.perf_counter
+            return encoder_at(pool, settings.profile, fps=fps, options=options, clock=clock)
+
+        # Libraries, self-tests and tables are loaded once, where they will be used; a call begins
+        # when they are.
+        anchor.aic(source[:2], live(), decoder(), settings.bitrate_bps)
+        log, last = _call(settings, source, live(), decoder(), quiet=quiet)
     if trace:
         write_spans(way(log), trace)
     vp8 = anchor.vp8_at_bits(source, fps, _sent_bps(log, source))
@@ -206,7 +221,7 @@ def _call(
         bitrate_bps=settings.bitrate_bps,
         there=settings.link,
         seed=settings.seed,
-        parity=settings.parity,
+        sending=settings.sending,
     )
     console = err()
     shown = not quiet and console.is_terminal

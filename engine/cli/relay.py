@@ -13,6 +13,7 @@ import typer
 
 from auralink.codecs.video.options import EncoderOptions
 from auralink.codecs.video.profiles import DEFAULT_PROFILE, PROFILES
+from auralink.codecs.video.rate.controller import LIVE
 from auralink.engine.cli import loop, values
 from auralink.engine.cli.terminal import Json, note, print_json
 from auralink.engine.cli.workers import worker_pool
@@ -164,7 +165,7 @@ def _options(
         audio_bps=audio_rate,
         size=size.pair if size else RelayOptions().size,
         identities=frozenset(only or ()),
-        encoder=EncoderOptions(preset=preset, cores=ENCODER_CORES),
+        encoder=EncoderOptions(preset=preset, cores=ENCODER_CORES, rate=LIVE),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from auralink.codecs.errors import InputError
 from auralink.engine.link.netem import LinkSettings
+from auralink.engine.link.sender import BURST_S, Sending
 
 ENCODER_SHARE: Final = 0.9  # of the link, so that its queue stays short
 QUEUE_MS: Final = 300.0
@@ -55,6 +56,11 @@ class DemoSettings:
     def bitrate_bps(self) -> int:
         """What the encoder is asked for: parity and headers are within it."""
         return round(ENCODER_SHARE * self.rate_bps)
+
+    @property
+    def sending(self) -> Sending:
+        """At the pace of the link: its queue, which is short, would drop the tail of a key."""
+        return Sending(parity=self.parity, pacing_bps=self.rate_bps, burst_s=BURST_S)
 
     @property
     def playout_ms(self) -> float:

@@ -8,7 +8,8 @@
     1 HELLO      who receives asks what there is; stream 0, empty
     2 STREAM     JSON: what a stream carries; sent on HELLO and on every change
     3 KEY        the stream shall be decodable from here on; empty
-    4 FEEDBACK   8 bytes: units that arrived, then a receiver report (docs/bitstream.md)
+    4 FEEDBACK   8 bytes: units that arrived, a receiver report (docs/bitstream.md), then for each
+                 packet that misses the age of its unit, from the highest on, and its index: u8, u8
     5 ESTIMATE   stream 0; u32 bit/s that the link carries, u8 share lost (of 255)
 
 FEEDBACK and ESTIMATE may get lost, the next one replaces them; the others go on a reliable ordered
@@ -22,14 +23,15 @@ from dataclasses import asdict, dataclass
 from typing import Final, TypeAlias
 
 from auralink.codecs.errors import BitstreamError
-from auralink.codecs.video.syntax_report import parse_report, write_report
-from auralink.engine.link.resending import Feedback
+from auralink.codecs.video.syntax_report import REPORT_BYTES, parse_report, write_report
+from auralink.engine.link.resending import HISTORY, MOST_GAPS, NUMBERS, Feedback, Gap
 
 TOPIC: Final = "aic.ctl"
 MAX_BYTES: Final = 2_000
 _HEAD: Final = struct.Struct(">BH")
 _ESTIMATE: Final = struct.Struct(">IB")
 _MAX_TEXT: Final = 256
+_ARRIVED: Final = 8  # bytes
 
 _HELLO, _STREAM, _KEY, _FEEDBACK, _REPORT = 1, 2, 3, 4, 5
 
@@ -94,8 +96,7 @@ def write(message: Message) -> bytes:
         case KeyRequest(stream):
             return _HEAD.pack(_KEY, stream)
         case StreamFeedback(stream, feedback):
-            arrived = feedback.arrived.to_bytes(8)
-            return _HEAD.pack(_FEEDBACK, stream) + arrived + write_report(feedback.report)
+            return _HEAD.pack(_FEEDBACK, stream) + _feedback_bytes(feedback)
         case Estimate(rate_bps, loss):
             rate = min(max(rate_bps, 0), 0xFFFF_FFFF)
             return _HEAD.pack(_REPORT, 0) + _ESTIMATE.pack(rate, round(min(max(loss, 0), 1) * 255))
@@ -119,10 +120,7 @@ def parse(data: bytes) -> Message | None:
         case 3:
             return KeyRequest(stream)
         case 4:
-            if len(body) < 8:
-                raise BitstreamError("feedback ends within its first number")
-            report = parse_report(body[8:])
-            return StreamFeedback(stream, Feedback(report=report, arrived=int.from_bytes(body[:8])))
+            return StreamFeedback(stream, _feedback(body))
         case 5:
             if len(body) != _ESTIMATE.size:
                 raise BitstreamError(f"estimate of {len(body)} bytes, not {_ESTIMATE.size}")
@@ -130,6 +128,33 @@ def parse(data: bytes) -> Message | None:
             return Estimate(rate, loss / 255)
         case _:
             return None
+
+
+def _feedback_bytes(feedback: Feedback) -> bytes:
+    highest = feedback.report.highest or 0
+    gaps = b"".join(
+        bytes(((highest - gap.number) % NUMBERS, gap.index)) for gap in feedback.gaps[:MOST_GAPS]
+    )
+    return feedback.arrived.to_bytes(_ARRIVED) + write_report(feedback.report) + gaps
+
+
+def _feedback(body: bytes) -> Feedback:
+    end = _ARRIVED + REPORT_BYTES
+    gaps = body[end:]
+    if len(body) < end or len(gaps) % 2 or len(gaps) > 2 * MOST_GAPS:
+        raise BitstreamError(f"feedback of {len(body)} bytes: {end} and up to {MOST_GAPS} pairs")
+    report = parse_report(body[_ARRIVED:end])
+    if gaps and (report.highest is None or max(gaps[::2]) >= HISTORY):
+        raise BitstreamError("feedback misses a packet of a unit that it does not speak of")
+    highest = report.highest or 0
+    return Feedback(
+        report=report,
+        arrived=int.from_bytes(body[:_ARRIVED]),
+        gaps=tuple(
+            Gap((highest - age) % NUMBERS, index)
+            for age, index in zip(gaps[::2], gaps[1::2], strict=True)
+        ),
+    )
 
 
 def _stream(stream: int, body: bytes) -> StreamInfo:

@@ -59,7 +59,11 @@ class StreamReceiver:
             return None
         self._reported_us = now_us
         report = self._receiver.report()
-        return Feedback(report=report, arrived=self._arrivals.mask(report.highest))
+        return Feedback(
+            report=report,
+            arrived=self._arrivals.mask(report.highest),
+            gaps=self._arrivals.gaps(report.newest, report.highest) if report.stuck else (),
+        )
 
     @property
     def stuck(self) -> bool:

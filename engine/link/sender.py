@@ -20,11 +20,14 @@ from typing import Final, final
 from auralink.codecs.errors import EncoderError
 from auralink.codecs.frame import Frame
 from auralink.codecs.video.protocol import Coded, Kind, ReceiverReport, VideoEncoder, Wish
+from auralink.codecs.video.rate.debt import Debt
 from auralink.engine.link.pacing import Pacer
 from auralink.engine.link.protection import Protection
 from auralink.engine.link.resending import NUMBERS, Feedback, Resender
 from auralink.engine.media.encoding import encode_frames
 
+# At the target's pace three frames of 30 fps: ordinary ones leave at once, keys are spread.
+BURST_S: Final = 0.1
 _LEDGER_UNITS: Final = 512  # units whose packets are counted until a report speaks of them
 
 
@@ -56,11 +59,13 @@ class Sending:
         parity: share of repair packets; None lets measured loss decide.
         resend: lost reference units are sent once more before the encoder is asked to repair.
         pacing_bps: packets leave at this rate, droppable ones are given up; None: at once.
+        burst_s: so much of the pacing rate may leave at once after a pause.
     """
 
     parity: float | None = None
     resend: bool = True
     pacing_bps: float | None = None
+    burst_s: float = 0.0
 
 
 @final
@@ -85,10 +90,11 @@ class StreamSender:
         self._busy = threading.Lock()  # for the encoder: whoever closes waits for a frame's end
         self._closed = False
         self._wish = Wish(bitrate_bps=bitrate_bps)
-        self._pacer = Pacer(self._sending.pacing_bps)
+        self._pacer = Pacer(self._sending.pacing_bps, burst_s=self._sending.burst_s)
         self._protection = Protection()
         self._resender = Resender()
         self._ledger = Ledger()
+        self._backlog = Debt()
         self._counts = Counts()
         self._heard: Feedback | None = None  # newest that no frame has followed yet
         self._answered = False
@@ -162,6 +168,7 @@ class StreamSender:
             with self._lock:
                 self._ledger.sent(coded.number, coded.packets)
                 self._resender.sent(coded)
+                self._owe(at_us, coded.packets)
                 self._enter(at_us, coded.number, coded.packets, droppable=_droppable(coded))
         return Sent(
             frame=frame, at_us=at_us, coded=coded, encode_ms=step.encode_ms, parity=wish.parity
@@ -185,7 +192,12 @@ class StreamSender:
         parity = self._sending.parity
         if parity is None:
             parity = self._protection.strength
-        wish = replace(self._wish, report=heard.report if heard else None, parity=parity)
+        wish = replace(
+            self._wish,
+            report=heard.report if heard else None,
+            parity=parity,
+            backlog_bits=self._owe(now_us, ()),
+        )
         self._wish = replace(self._wish, key=False)
         return wish
 
@@ -200,12 +212,28 @@ class StreamSender:
         if packets:
             self._counts.resent += len(packets)
             self._counts.resent_bytes += sum(map(len, packets))
-            self._enter(now_us, -1, packets, droppable=False)
+            self._owe(now_us, packets)
+            self._enter(now_us, -1, packets, droppable=False, urgent=True)
         # The encoder need not help.
         self._heard = replace(heard, report=_calm(heard.report))
 
-    def _enter(self, now_us: int, unit: int, packets: Sequence[bytes], *, droppable: bool) -> None:
-        dropped = self._pacer.enter(now_us, unit, packets, droppable=droppable)
+    def _owe(self, now_us: int, packets: Sequence[bytes]) -> int:
+        """What a link of the target's rate has not carried by now, with these; bits."""
+        self._backlog.advance(now_us, self._wish.bitrate_bps or 0)
+        self._backlog.bits = max(0.0, self._backlog.bits)  # a link saves nothing up
+        self._backlog.add(8 * sum(map(len, packets)))
+        return round(self._backlog.bits)
+
+    def _enter(
+        self,
+        now_us: int,
+        unit: int,
+        packets: Sequence[bytes],
+        *,
+        droppable: bool,
+        urgent: bool = False,
+    ) -> None:
+        dropped = self._pacer.enter(now_us, unit, packets, droppable=droppable, urgent=urgent)
         for number in dropped:
             self._ledger.dropped(number)
         self._counts.dropped_units += len(dropped)

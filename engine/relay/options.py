@@ -6,6 +6,7 @@ from typing import Final
 from auralink.codecs.audio.opus import MAX_BPS, MIN_BPS
 from auralink.codecs.errors import InputError
 from auralink.codecs.video.options import EncoderOptions
+from auralink.codecs.video.rate.controller import LIVE
 from auralink.engine.room.roster import RemoteTrack
 
 # Tracks that a relay published carry this in front of their name; no relay takes them again.
@@ -47,7 +48,9 @@ class RelayOptions:
         {"camera", "screen_share", "microphone", "screen_share_audio", "unknown"}
     )
     max_streams: int = 16
-    encoder: EncoderOptions = field(default_factory=lambda: EncoderOptions(cores=ENCODER_CORES))
+    encoder: EncoderOptions = field(
+        default_factory=lambda: EncoderOptions(cores=ENCODER_CORES, rate=LIVE)
+    )
 
     def __post_init__(self) -> None:
         if self.rate_bps < 20_000:

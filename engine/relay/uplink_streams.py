@@ -19,7 +19,7 @@ from auralink.engine.inference.fallback_ladder import Move
 from auralink.engine.inference.outcome import FrameOutcome
 from auralink.engine.link.budget import OVERHEAD_BYTES
 from auralink.engine.link.resending import Feedback
-from auralink.engine.link.sender import Sent, StreamSender
+from auralink.engine.link.sender import BURST_S, Sending, Sent, StreamSender
 from auralink.engine.relay.uplink_fallback import VideoFallback
 from auralink.engine.room.audio_in import RATE_HZ, AudioBlocks
 from auralink.engine.room.capture_time import CaptureTimes, ClockOffset
@@ -29,7 +29,8 @@ from auralink.engine.timeline import NO_TIMELINE, Span, Timeline
 
 log = logging.getLogger(__name__)
 
-_PACE: Final = 10.0  # packets leave at this multiple of the target: a frame in a few milliseconds
+# Packets leave at this multiple of the target: as fast as a link's estimate may be too low.
+_PACE: Final = 1.5
 _FLUSH_S: Final = 0.005
 # Of a stream's bits; where headers want more, the frame rate is the thing to lower, and the rate
 # ladder does so when the payload no longer pays for pictures.
@@ -181,7 +182,9 @@ class VideoUplink:
         try:
             if self._sender is None:
                 encoder = await asyncio.to_thread(self._open)
-                self._sender = StreamSender(encoder, bitrate_bps=self._bitrate_bps)
+                self._sender = StreamSender(
+                    encoder, bitrate_bps=self._bitrate_bps, sending=Sending(burst_s=BURST_S)
+                )
                 self.steer(self._bitrate_bps)
             if self._key_wanted:
                 self._key_wanted = False

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from auralink.codecs.base.hierarchy import FLAT, Hierarchy
 from auralink.codecs.base.svt import CAMERA_HIERARCHY
 from auralink.codecs.video.rate.bits_model import KEY, BitsModel
-from auralink.codecs.video.rate.controller import RateController, RateOptions, largest_share
+from auralink.codecs.video.rate.controller import Plan, RateController, RateOptions, largest_share
 from auralink.codecs.video.rate.debt import Debt
 from auralink.codecs.video.rate.ladder import HOLD_S, Ladder, Rung, rungs, start_rung
 
@@ -181,6 +181,18 @@ def test_the_model_follows_a_new_size() -> None:
     model.resize(PIXELS // 4)
 
     assert 2_500 < model.bits(2, 40) < 3_500
+
+
+def test_what_the_link_still_carries_is_owed_though_the_encoder_did_not_code_it() -> None:
+    def after(backlog_bits: int) -> Plan:
+        control = RateController(hierarchy=FLAT, pixels=PIXELS, fps=FPS)
+        for number in range(30):
+            plan = control.plan(round(number * 1e6 / FPS), 300_000, key=number == 0)
+            control.coded(10_000, plan.quantizer, key=number == 0, layer=0)
+        return control.plan(1_000_000, 300_000, key=False, backlog_bits=backlog_bits)
+
+    assert after(60_000).quantizer > after(0).quantizer
+    assert after(300_000).drop
 
 
 def test_debt_drains_with_time_and_saves_little() -> None:

@@ -8,7 +8,7 @@ from auralink.codecs.video.protocol import Coded, Kind, Outcome, ReceiverReport
 from auralink.engine.link.netem import LinkSettings, Netem
 from auralink.engine.link.pacing import MOST_WAIT_MS, Pacer, Waiting, choose_drops
 from auralink.engine.link.protection import STEPS, Protection
-from auralink.engine.link.resending import MOST_TRIES, Arrivals, Feedback, Resender
+from auralink.engine.link.resending import MOST_GAPS, MOST_TRIES, Arrivals, Feedback, Gap, Resender
 from auralink.engine.link.sender import Ledger
 
 # -- protection ------------------------------------------------------------------------------
@@ -157,6 +157,45 @@ def test_packets_leave_at_the_rate() -> None:
     assert pacer.idle
 
 
+def test_a_burst_leaves_at_once_and_is_paid_for_after() -> None:
+    pacer = Pacer(80_000, burst_s=0.02)  # 200 bytes
+    pacer.enter(0, 0, [bytes(100)] * 5, droppable=False)
+
+    times = [now for now in range(0, 100_000, 1000) for _ in pacer.take(now)]
+
+    assert times == [0, 0, 0, 10_000, 20_000]
+    pacer.enter(25_000, 1, [bytes(100)], droppable=False)
+    assert pacer.wait_ms(25_000) > 0  # what the burst took is not yet paid for
+    assert not pacer.take(25_000)
+    assert len(pacer.take(30_000)) == 1
+
+
+def test_a_link_with_a_short_queue_loses_no_key() -> None:
+    key = [bytes(1000)] * 8  # half a second of the link
+    pacer = Pacer(120_000, burst_s=0.1)
+    paced, flooded = (Netem(LinkSettings(rate_bps=120_000, queue_ms=300), seed=1) for _ in range(2))
+    pacer.enter(0, 0, key, droppable=False)
+
+    for packet_ in key:
+        flooded.send(0, packet_)
+    for now_us in range(0, 1_000_000, 4_000):
+        for packet_ in pacer.take(now_us):
+            paced.send(now_us, packet_)
+
+    assert flooded.counts.dropped > 0
+    assert paced.counts.sent == 8
+    assert paced.counts.dropped == 0
+
+
+def test_what_is_sent_again_goes_first() -> None:
+    pacer = Pacer(80_000)
+    pacer.enter(0, 1, [b"1a", b"1b"], droppable=False)
+
+    pacer.enter(0, -1, [b"0a", b"0b"], droppable=False, urgent=True)
+
+    assert pacer.take(10**9) == [b"0a", b"0b", b"1a", b"1b"]
+
+
 def test_without_a_rate_nothing_waits() -> None:
     pacer = Pacer()
 
@@ -197,10 +236,12 @@ def unit(number: int, *, reference: bool = True, count: int = 1) -> Coded:
     )
 
 
-def feedback(newest: int | None, highest: int | None, arrived: set[int]) -> Feedback:
+def feedback(
+    newest: int | None, highest: int | None, arrived: set[int], gaps: tuple[Gap, ...] = ()
+) -> Feedback:
     mask = sum(1 << (highest or 0) - number for number in arrived)
     report = ReceiverReport(newest=newest, decoded=1, highest=highest, loss=0.1, stuck=True)
-    return Feedback(report=report, arrived=mask)
+    return Feedback(report=report, arrived=mask, gaps=gaps)
 
 
 def resender(count: int) -> Resender:
@@ -266,3 +307,55 @@ def test_arrivals_are_told_by_whole_units() -> None:
 
     assert arrivals.mask(9) == 0b011
     assert arrivals.mask(None) == 0
+
+
+def test_of_a_unit_that_arrived_in_part_only_the_rest_is_sent_again() -> None:
+    made = Resender()
+    made.sent(unit(0, count=8))
+    made.sent(unit(1))
+
+    answer = made.answer(feedback(None, 1, {1}, (Gap(0, 2), Gap(0, 5))))
+
+    assert answer == (packet(0, index=2, count=8), packet(0, index=5, count=8))
+
+
+def test_a_second_gap_of_a_unit_does_not_wait_for_the_first() -> None:
+    made = Resender()
+    made.sent(unit(0, count=8))
+
+    first = made.answer(feedback(None, 0, set(), (Gap(0, 2),)))
+    second = made.answer(feedback(None, 0, set(), (Gap(0, 2), Gap(0, 5))))
+
+    assert first == (packet(0, index=2, count=8),)
+    assert second == (packet(0, index=5, count=8),)
+
+
+def test_a_gap_that_was_never_sent_is_ignored() -> None:
+    made = Resender()
+    made.sent(unit(0, count=2))
+    made.sent(unit(1))
+
+    assert made.answer(feedback(None, 1, {1}, (Gap(0, 9), Gap(0, 1)))) == (
+        packet(0, index=1, count=2),
+    )
+
+
+def test_gaps_are_told_oldest_first_and_of_the_newest_unit_when_later_packets_came() -> None:
+    arrivals = Arrivals()
+    for number, index in ((7, 0), (7, 2), (8, 0), (9, 0), (9, 3)):
+        arrivals.note(packet(number, index=index, count=1 if number == 8 else 5))
+
+    gaps = [(gap.number, gap.index) for gap in arrivals.gaps(None, 9)]
+
+    assert gaps == [(7, 1), (7, 3), (7, 4), (9, 1)]  # 9's packet 2 may just be overtaken
+    assert arrivals.gaps(8, 9) == (Gap(9, 1),)
+    assert arrivals.gaps(None, None) == ()
+
+
+def test_a_unit_with_more_gaps_than_a_report_names_is_not_named() -> None:
+    arrivals = Arrivals()
+    arrivals.note(packet(3, index=0, count=5))
+    arrivals.note(packet(4, index=0, count=MOST_GAPS))
+    arrivals.note(packet(5))
+
+    assert {gap.number for gap in arrivals.gaps(None, 5)} == {3}

@@ -56,6 +56,12 @@ class RateOptions:
     finest: int = 8  # never code the top layer finer: nobody sees it, and a change must be paid
 
 
+# Whoever watches as it is coded waits for the first picture, and all that follow wait behind it.
+# The demo's clip over 120 kbit/s with 2 % loss, frames of 254 that were late and mean SSIM-Y, three
+# seeds: 10 and .977 with 0.13 s, 6 and .978 with 0.2, 12 and .974 with 0.25, 20 and .970 with 0.6.
+LIVE: Final = RateOptions(first_key_s=0.2)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What to do with a frame."""
@@ -147,19 +153,21 @@ class RateController:
         key: bool,
         activity: Activity = Activity(),  # noqa: B008 - frozen
         restart: bool = False,
+        backlog_bits: int = 0,
     ) -> Plan:
         """Decide on the frame captured at ``pts_us``.
 
         Args:
             activity: what the frame differs from those before it.
             restart: the hierarchy starts over with this frame though it is no key (a repair).
+            backlog_bits: see `Wish`.
         """
         if restart:
             self._position = 0
         self._target_bps = target_bps
         self._activity = activity
         self._model.expect(activity)
-        self._debt.advance(pts_us, target_bps)
+        self._debt.advance(pts_us, target_bps, least_bits=backlog_bits)
         self._loan.advance(pts_us)
         if key or self._stream is None:
             return self._plan_key()

@@ -23,12 +23,18 @@ class Debt:
         self.bits = 0.0
         self._at_us: int | None = None
 
-    def advance(self, pts_us: int, target_bps: int) -> None:
-        """Drain until ``pts_us``; time that goes back counts as none."""
+    def advance(self, pts_us: int, target_bps: int, *, least_bits: float = 0.0) -> None:
+        """Drain until ``pts_us``; time that goes back counts as none.
+
+        Args:
+            least_bits: somebody who knows the link says that so much is left.
+        """
         if self._at_us is not None and pts_us > self._at_us:
             self.bits -= target_bps * (pts_us - self._at_us) / 1e6
         self._at_us = pts_us if self._at_us is None else max(self._at_us, pts_us)
         self.bits = max(self.bits, -_CREDIT_S * target_bps)
+        if least_bits > 0:
+            self.bits = max(self.bits, least_bits)
 
     def add(self, bits: int) -> None:
         self.bits += bits

@@ -19,7 +19,7 @@ from auralink.engine.link.control import (
     parse,
     write,
 )
-from auralink.engine.link.resending import Feedback
+from auralink.engine.link.resending import MOST_GAPS, Feedback, Gap
 
 INFO = StreamInfo(
     stream=7,
@@ -33,6 +33,8 @@ INFO = StreamInfo(
 )
 REPORT = ReceiverReport(newest=9, decoded=0b1011, highest=12, loss=51 / 255, stuck=True)
 
+WRAPPED = ReceiverReport(newest=None, decoded=0, highest=1, loss=0.0, stuck=True)
+
 
 @pytest.mark.parametrize(
     "message",
@@ -41,6 +43,8 @@ REPORT = ReceiverReport(newest=9, decoded=0b1011, highest=12, loss=51 / 255, stu
         INFO,
         KeyRequest(3),
         StreamFeedback(65_535, Feedback(report=REPORT, arrived=(1 << 64) - 2)),
+        StreamFeedback(1, Feedback(report=REPORT, arrived=6, gaps=(Gap(10, 0), Gap(12, 255)))),
+        StreamFeedback(1, Feedback(report=WRAPPED, arrived=6, gaps=(Gap(65_534, 3),))),
         Estimate(123_456, 51 / 255),
     ],
 )
@@ -56,6 +60,21 @@ def test_a_kind_of_a_later_version_is_ignored() -> None:
 def test_garbage_is_a_message_nothing_or_a_named_error(data: bytes) -> None:
     with contextlib.suppress(BitstreamError):
         parse(data)
+
+
+@pytest.mark.parametrize(
+    "gaps",
+    [
+        b"\x01",  # half a pair
+        b"\x40\x00",  # of a unit 64 before the newest
+        b"\x00\x00" * (MOST_GAPS + 1),
+    ],
+)
+def test_gaps_that_no_report_has_are_refused(gaps: bytes) -> None:
+    whole = write(StreamFeedback(1, Feedback(report=REPORT, arrived=6)))
+
+    with pytest.raises(BitstreamError, match="feedback"):
+        parse(whole + gaps)
 
 
 @pytest.mark.parametrize(
