@@ -92,3 +92,11 @@ async def test_messages_that_may_get_lost_reach_whom_they_are_for(
 
     assert set(b_heard.messages) == {("a", "aic.ctl", b"\1")}
     assert {payload for _, _, payload in c_heard.messages} <= {b"\0"}
+
+
+async def test_descriptions_cross_a_thin_link_compressed(livekit: Server, room: str) -> None:
+    async with member(livekit, room, "a") as (a, _):
+        sockets = a.signal._socket
+        assert sockets is not None
+        assert sockets._socket is not None
+        assert sockets._socket.compress  # the server agreed
