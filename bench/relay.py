@@ -5,10 +5,11 @@
     python -m auralink.bench.relay --out bench/results/relay.json
     python -m auralink.bench.relay --parts loss --rtt 100 --loss 10%x3    # one row, merged into it
 
-Three parts.  ``added``: what the relay adds to the latency where there is no network between.
-``moments``: how soon a picture is there after a join and after a crash of the server.  ``loss``:
-quality, freezes and latency under random and bursty loss at three round trips, against VP8 through
-LiveKit under the same shaping.  A result that is measured again replaces the one before.
+Four parts.  ``added``: what the relay adds to the latency where there is no network between.
+``moments``: how soon a picture is there after a join and after a crash of the server.  ``breaks``:
+signal connections that are cut, and a link that gets narrow.  ``loss``: quality, freezes and
+latency under random and bursty loss at three round trips, against VP8 through LiveKit under the
+same shaping.  A result that is measured again replaces the one before.
 
 Linux, as root, with a livekit-server; see `auralink.engine.shaping`.
 """
@@ -25,6 +26,7 @@ from typing import Any, Final
 
 from auralink.bench import machine
 from auralink.bench.clips import find_clips, there_and_back
+from auralink.bench.relay_breaks import breaks
 from auralink.bench.relay_calls import SETTLE_S, SUBJECTS, Condition, call
 from auralink.bench.relay_moments import added, moments
 from auralink.bench.relay_results import Result, load, loss_table, moments_table, save
@@ -38,7 +40,7 @@ DEFAULT_OUT: Final = Path("bench/results/relay.json")
 DEFAULT_CLIP: Final = "foreman_352x288"
 SIZE: Final = (640, 360)
 FPS: Final = 30.0
-PARTS: Final = ("added", "moments", "loss")
+PARTS: Final = ("added", "moments", "breaks", "loss")
 RTTS_MS: Final = (100.0, 200.0, 50.0)
 LOSSES: Final[tuple[tuple[float, float | None], ...]] = (
     (0.0, None),
@@ -140,6 +142,8 @@ def _steps(options: Options, known: Result) -> list[Step]:
         steps.append(_added(options))
     if "moments" in options.parts:
         steps.append(_moments(options))
+    if "breaks" in options.parts:
+        steps.append(_breaks(options))
     if "loss" in options.parts:
         there = {(one.condition, one.subject) for one in known.seen} if options.fill else set()
         steps += [
@@ -165,6 +169,15 @@ def _moments(options: Options) -> Step:
         progress("joins and a crash of the server")
         found = moments(on_stage, Condition(rtt_ms=100), rate_bps=options.rate_bps)
         return dataclasses.replace(result, moments=found)
+
+    return step
+
+
+def _breaks(options: Options) -> Step:
+    def step(on_stage: Stage, result: Result, progress: Progress) -> Result:
+        progress("signal connections that are cut, a link that gets narrow")
+        found = breaks(on_stage, rate_bps=options.rate_bps)
+        return dataclasses.replace(result, breaks=found)
 
     return step
 

@@ -41,7 +41,7 @@ from auralink.engine.shaping.wire import Shape
 Subject: TypeAlias = Literal["relay", "vp8"]
 SUBJECTS: Final[tuple[Subject, ...]] = ("relay", "vp8")
 SETTLE_S: Final = 3.0  # from the first picture on: estimates find the link, jitter buffers settle
-_HALVES: Final[tuple[tuple[str, Side], ...]] = (("receive", "far"), ("send", "near"))
+HALVES: Final[tuple[tuple[str, Side], ...]] = (("receive", "far"), ("send", "near"))
 QUEUE_MS: Final = 300.0  # in front of the link, as home routers have at least
 
 
@@ -109,7 +109,7 @@ def cast(
 
         people: list[Person] = []
         if subject == "relay":
-            for (role, side), trace in itertools.zip_longest(_HALVES, traces):
+            for (role, side), trace in itertools.zip_longest(HALVES, traces):
                 words = ["--trace", str(trace)] if trace else []
                 half = stage.half(role, side, rate_bps, words)
                 leaving.callback(half.terminate)

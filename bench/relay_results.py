@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from auralink.bench import tables
+from auralink.bench import relay_breaks, tables
+from auralink.bench.relay_breaks import NARROW_BPS, NOTICE_S, Breaks
 from auralink.bench.relay_calls import Condition, Seen
 from auralink.bench.relay_moments import Added, Moments
 from auralink.engine.rehearsal.seen import Smoothness, Spread
@@ -19,6 +20,7 @@ class Result:
     settings: dict[str, str] = field(default_factory=dict)
     added: Added | None = None
     moments: Moments | None = None
+    breaks: Breaks | None = None
     seen: tuple[Seen, ...] = ()
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -80,7 +82,30 @@ def moments_table(result: Result) -> str:
             ],
             ["picture after the far server is back", f"{soon.restart_s:.2f} s"],
         ]
+    if (broken := result.breaks) is not None:
+        rows += _breaks_rows(broken)
     return tables.markdown(["", ""], rows)
+
+
+def _breaks_rows(found: Breaks) -> list[list[str]]:
+    resumed = sorted(found.resume_s)
+    calm, cut, narrow = found.calm, found.cut, found.narrow
+    return [
+        [
+            "signal connections resumed after a cut, median / worst",
+            f"{resumed[len(resumed) // 2]:.2f} / {resumed[-1]:.2f} s",
+        ],
+        ["pictures per second before, and meanwhile", f"{calm.fps:.1f}, {cut.fps:.1f}"],
+        [
+            "longest without a picture before, and meanwhile",
+            f"{calm.longest_ms:.0f}, {cut.longest_ms:.0f} ms",
+        ],
+        [
+            f"latency p95 before, {NOTICE_S:g} s after the link got {NARROW_BPS / 1e3:g} kbit/s",
+            f"{calm.latency_ms.p95:.0f}, {narrow.latency_ms.p95:.0f} ms",
+        ],
+        ["dropped by its queue then", f"{found.dropped:.1%} of packets"],
+    ]
 
 
 def goals_table(result: Result) -> str:
@@ -102,6 +127,8 @@ def goals_table(result: Result) -> str:
     if result.moments is not None:
         row("picture after a join, worst", max(result.moments.join_s), 1, "s")
         row("picture after the server is back", result.moments.restart_s, 3, "s")
+    if result.breaks is not None:
+        row("signal connections resumed, worst", max(result.breaks.resume_s), 2, "s")
     return tables.markdown(["goal", "measured", "reached"], rows)
 
 
@@ -126,6 +153,7 @@ def load(path: Path | None) -> Result:
         moments=None
         if moments_tree is None
         else Moments(**moments_tree | {"join_s": tuple(moments_tree["join_s"])}),
+        breaks=relay_breaks.read(tree["breaks"]) if tree.get("breaks") else None,
         seen=tuple(_read_seen(one) for one in tree["seen"]),
         failed=tree["failed"],
     )

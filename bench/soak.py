@@ -30,12 +30,12 @@ import psutil
 from auralink.bench import machine, tables
 from auralink.bench.relay import Options as RelayBench
 from auralink.bench.relay import script_of
+from auralink.bench.relay_calls import HALVES
+from auralink.bench.relay_half import half
 from auralink.codecs.errors import AuraLinkError
 from auralink.engine.link.netem import LinkSettings
 from auralink.engine.rehearsal.people import Person
-from auralink.engine.rehearsal.server import KEY, SECRET
 from auralink.engine.rehearsal.stage import FAR_ROOM, NEAR_ROOM, RESTORED_TRACK, Stage, stage
-from auralink.engine.shaping.thin_link import Side
 from auralink.engine.shaping.wire import Shape
 
 DEFAULT_OUT: Final = Path("bench/results/soak.json")
@@ -86,7 +86,7 @@ def run(minutes: float, progress: Progress = lambda text: None) -> Result:
 
 
 def _soak(on_stage: Stage, minutes: float, progress: Progress) -> Result:
-    halves = [_half(on_stage, "receive", "far"), _half(on_stage, "send", "near")]
+    halves = [half(on_stage, role, side, RATE_BPS) for role, side in HALVES]
     samples: list[Sample] = []
     seen = joined = republished = 0
     started = time.monotonic()
@@ -120,8 +120,8 @@ def _soak(on_stage: Stage, minutes: float, progress: Progress) -> Result:
             progress(f"{now.at_s:.0f} s: {now.rss_mb:.0f} + {now.workers_mb:.0f} MB, {now.tasks}")
     finally:
         publisher.leave()
-        for half in halves:
-            half.leave()
+        for one in halves:
+            one.leave()
     return conclude(
         tuple(samples),
         minutes=(time.monotonic() - started) / 60,
@@ -131,21 +131,15 @@ def _soak(on_stage: Stage, minutes: float, progress: Progress) -> Result:
     )
 
 
-def _half(on_stage: Stage, role: str, side: Side) -> Person:
-    words = [role, on_stage.near.url, on_stage.far.url, KEY, SECRET, str(RATE_BPS)]
-    command = [sys.executable, "-m", "auralink.bench.soak_relay", *words]
-    return Person(f"relay {role}", on_stage.sites.inside(side, command), {})
-
-
 def _sample(halves: Sequence[Person], at_s: float) -> Sample:
-    roots = [psutil.Process(half.process.pid) for half in halves]
+    roots = [psutil.Process(one.process.pid) for one in halves]
     return Sample(
         at_s=at_s,
         rss_mb=sum(root.memory_info().rss for root in roots) / 1e6,
         workers_mb=sum(map(_resident_mb, (c for r in roots for c in r.children(recursive=True)))),
         descriptors=sum(root.num_fds() for root in roots),
         threads=sum(root.num_threads() for root in roots),
-        tasks=sum(half.ask("tasks", "tasks") for half in halves),
+        tasks=sum(one.ask("tasks", "tasks") for one in halves),
     )
 
 

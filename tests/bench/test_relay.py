@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from auralink.bench import relay, relay_results, soak
+from auralink.bench.relay_breaks import Breaks
 from auralink.bench.relay_calls import Condition, Seen
 from auralink.bench.relay_moments import Added, Moments, later_ms, stages_ms
 from auralink.codecs.errors import InputError
@@ -35,6 +36,11 @@ def seen(subject: str, loss: float, ssim: float = 0.9) -> Seen:
     )
 
 
+def smooth(latency_ms: float) -> Smoothness:
+    spread = Spread(p50=latency_ms, p95=2 * latency_ms)
+    return Smoothness(fps=25.0, latency_ms=spread, freezes=0, longest_ms=80.0, frozen=0.0)
+
+
 def result(*cells: Seen) -> relay_results.Result:
     return relay_results.Result(
         command="python -m auralink.bench.relay",
@@ -50,6 +56,13 @@ def result(*cells: Seen) -> relay_results.Result:
             stages_ms={"uplink: encode": Spread(p50=6.0, p95=12.0)},
         ),
         moments=Moments(rtt_ms=100, join_s=(0.2, 0.4, 0.3), restart_s=2.0),
+        breaks=Breaks(
+            resume_s=(0.03, 0.5, 0.02),
+            calm=smooth(100),
+            cut=smooth(110),
+            narrow=smooth(150),
+            dropped=0.01,
+        ),
         seen=cells,
     )
 
@@ -62,6 +75,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     loaded = relay_results.load(tmp_path / "r.json")
     assert loaded.seen == tuple(relay_results.ordered(saved))
     assert (loaded.added, loaded.moments) == (saved.added, saved.moments)
+    assert loaded.breaks == saved.breaks
 
 
 def test_tables_have_a_row_for_each_call_and_moment() -> None:
@@ -76,6 +90,11 @@ def test_tables_have_a_row_for_each_call_and_moment() -> None:
     )
     assert "| picture after a join, median / worst | 0.30 / 0.40 s |" in moments
     assert "| latency added, p50 / p95 | 50 / 58 ms |" in moments
+    assert "| signal connections resumed after a cut, median / worst | 0.03 / 0.50 s |" in moments
+    assert "after the link got 100 kbit/s | 200, 300 ms |" in moments
+    assert "signal connections resumed, worst: at most 2 s | 0.50 s | yes" in (
+        relay_results.goals_table(saved)
+    )
 
 
 def test_goals_are_judged_by_what_was_measured() -> None:
@@ -83,7 +102,7 @@ def test_goals_are_judged_by_what_was_measured() -> None:
 
     assert rows[2] == ("| latency added without a network, p95: at most 60 ms | 58 ms | yes |")
     assert rows[3] == "| freeze, 100 ms, 10%: at most 500 ms | 250 ms | yes |"
-    assert [row.rsplit("|", 2)[1].strip() for row in rows[2:]] == ["yes"] * 4
+    assert [row.rsplit("|", 2)[1].strip() for row in rows[2:]] == ["yes"] * 5
 
 
 def test_nothing_measured_yet_is_an_empty_result(tmp_path: Path) -> None:
