@@ -9,7 +9,6 @@ worker: no guard computes on the event loop.
 """
 
 import zlib
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final, Literal, final
 
@@ -91,27 +90,6 @@ class OutputGuard:
             and float(np.abs(grid - before).mean()) > _MOVES
         )
         return Fault.FROZEN if same and moved else None
-
-
-@final
-class OutputGuards:
-    """Of all streams, at most so many: the one silent for longest starts over."""
-
-    def __init__(self, *, streams: int = 256) -> None:
-        self._most = streams
-        self._guards: OrderedDict[str, OutputGuard] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._guards)
-
-    def of(self, stream: str) -> OutputGuard:
-        guard = self._guards.get(stream)
-        if guard is None:
-            guard = self._guards[stream] = OutputGuard()
-            if len(self._guards) > self._most:
-                self._guards.popitem(last=False)
-        self._guards.move_to_end(stream)
-        return guard
 
 
 def _rms(samples: npt.NDArray[np.generic]) -> float:

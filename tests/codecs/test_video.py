@@ -159,6 +159,22 @@ def test_without_the_right_model_the_picture_is_softer_but_there() -> None:
         assert last.frame.size == (320, 240)
 
 
+def test_a_decoder_without_networks_says_what_one_elsewhere_must_know() -> None:
+    encoder = open_encoder("hybrid", fps=30, options=FAST)
+    coded = code(encoder, [noisy(i, (320, 240)) for i in range(90)], Wish(bitrate_bps=12_000))
+    networks = Marker()
+
+    pictures = list(play(coded, Receiver(open_decoder())))
+    inside = list(play(coded, Receiver(open_decoder(networks))))
+
+    told = [picture.plain for picture in pictures if picture.plain is not None]
+    assert [bool(picture.plain) for picture in pictures] == [one.restored for one in inside]
+    assert sum(plain.key for plain in told) == networks.fresh
+    assert {plain.model_id for plain in told} == {1}
+    assert all(0 < plain.quantizer <= 255 and 0.4 < plain.scale < 0.7 for plain in told)
+    assert not any(picture.plain for picture in inside)
+
+
 class Marker:
     """Networks that turn the luma white, to be seen at the other end."""
 

@@ -10,7 +10,7 @@ from auralink.engine.inference.backend import Media, Ran, Request
 from auralink.engine.inference.breaker import State
 from auralink.engine.inference.engine import InferenceEngine
 from auralink.engine.inference.outcome import FrameOutcome
-from auralink.engine.inference.output_guard import OutputGuard, OutputGuards, Promise
+from auralink.engine.inference.output_guard import OutputGuard, Promise
 from auralink.models.guard import Fault
 
 PICTURE = Promise(kind="picture", shape=(48, 64), dtype="uint8")
@@ -90,16 +90,6 @@ def test_a_pause_is_no_fault() -> None:
     assert {guard.judge(tone(0.0005), tone(0.0), SOUND) for _ in range(50)} == {None}
 
 
-def test_a_flood_of_streams_keeps_the_guards_bounded() -> None:
-    guards = OutputGuards(streams=8)
-    kept = guards.of("kept")
-    for number in range(1_000):
-        guards.of(f"{number}")
-        assert guards.of("kept") is kept
-
-    assert len(guards) == 8
-
-
 class Rotten:
     """A backend whose every output is bad."""
 
@@ -116,10 +106,10 @@ class Rotten:
 
 
 async def test_bad_output_opens_the_breaker_and_reaches_nobody() -> None:
-    guards = OutputGuards()
+    guard = OutputGuard()
 
     def judge(request: Request[npt.NDArray[np.uint8]], made: npt.NDArray[np.generic]) -> bool:
-        return guards.of(request.stream).judge(request.payload, made, LATENT) is None
+        return guard.judge(request.payload, made, LATENT) is None
 
     async with InferenceEngine(Rotten(), judge=judge) as engine:
         answers = []
