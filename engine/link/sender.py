@@ -218,11 +218,13 @@ class StreamSender:
         self._heard = replace(heard, report=_calm(heard.report))
 
     def _owe(self, now_us: int, packets: Sequence[bytes]) -> int:
-        """What a link of the target's rate has not carried by now, with these; bits."""
+        """What a link of the target's rate has not carried by now, with these; bits.
+
+        With the savings that rate control allows itself: what it owes by its own plan is not more.
+        """
         self._backlog.advance(now_us, self._wish.bitrate_bps or 0)
-        self._backlog.bits = max(0.0, self._backlog.bits)  # a link saves nothing up
         self._backlog.add(8 * sum(map(len, packets)))
-        return round(self._backlog.bits)
+        return max(0, round(self._backlog.bits))
 
     def _enter(
         self,
