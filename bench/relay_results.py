@@ -104,7 +104,10 @@ def _breaks_rows(found: Breaks) -> list[list[str]]:
             f"latency p95 before, {NOTICE_S:g} s after the link got {NARROW_BPS / 1e3:g} kbit/s",
             f"{calm.latency_ms.p95:.0f}, {narrow.latency_ms.p95:.0f} ms",
         ],
-        ["dropped by its queue then", f"{found.dropped:.1%} of packets"],
+        [
+            "then: pictures per second, longest without one, dropped by its queue",
+            f"{narrow.fps:.1f}, {narrow.longest_ms:.0f} ms, {found.dropped:.1%} of packets",
+        ],
     ]
 
 
