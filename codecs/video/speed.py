@@ -30,6 +30,9 @@ _LATE_LOAD: Final = 1.0
 _SLOWER_LOAD: Final = 0.7  # predicted load under which a slower preset is tried
 _WEIGHT: Final = 0.05  # of one frame in the factor: about a second at 20 frames per second
 _SETTLE_FRAMES: Final = 30
+# A frame counts as at most so many budgets: that a machine stood still for a second says nothing of
+# presets, and to re-open the encoder costs a key.  The dearest frames of a period take two or three.
+_MOST_BUDGETS: Final = 4.0
 
 
 class SpeedControl:
@@ -66,7 +69,8 @@ class SpeedControl:
     def observe(self, encode_ms: float) -> bool:
         """Enter the time one frame took; True if the encoder must be re-opened faster, now."""
         nominal = self._nominal(self._preset)
-        self._factor += _WEIGHT * (encode_ms / nominal - self._factor)
+        spent_ms = min(encode_ms, _MOST_BUDGETS * max(self._budget_ms, self._factor * nominal))
+        self._factor += _WEIGHT * (spent_ms / nominal - self._factor)
         self._frames += 1
         if self._pinned is not None or self._frames < _SETTLE_FRAMES:
             return False

@@ -44,6 +44,16 @@ def test_single_slow_frames_change_nothing() -> None:
     assert not any(speed.observe(usual * (3 if i % 40 == 39 else 0.9)) for i in range(300))
 
 
+def test_a_machine_that_stood_still_for_two_seconds_changes_nothing() -> None:
+    speed = control()
+    usual = 0.8 * nominal(speed.preset)
+    for _ in range(100):
+        speed.observe(usual)
+
+    assert not speed.observe(2_000.0)
+    assert not any(speed.observe(usual) for _ in range(100))
+
+
 def test_a_faster_machine_waits_for_a_key() -> None:
     speed = control(budget_ms=20.0)
     before = speed.preset
