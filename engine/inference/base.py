@@ -30,6 +30,7 @@ from auralink.models.codec_runtime import open_codec
 _DEADLINE_S: Final = 1.0
 # A key of the largest picture at the slowest preset takes this long per megapixel.
 _S_PER_MEGAPIXEL: Final = 3.0
+_BUSY_MACHINE: Final = 10.0  # others compute, too, and a file that is coded has time
 # With the kill it is over within a second.  The key of a screen may compute for longer than that.
 _LIVE_S: Final = 0.9
 
@@ -42,9 +43,11 @@ def open_remote_base(size: tuple[int, int], settings: BaseSettings) -> BaseEncod
         EncoderError: the worker could not be started.
     """
     megapixels = size[0] * size[1] / 1e6
+    deadline_s = _DEADLINE_S + _S_PER_MEGAPIXEL * megapixels
     return RemoteEncoder(
         partial(open_base, size, settings),
-        deadline_s=_DEADLINE_S + _S_PER_MEGAPIXEL * megapixels,
+        deadline_s=deadline_s,
+        busy_s=_BUSY_MACHINE * deadline_s,
     )
 
 

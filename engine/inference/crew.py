@@ -8,6 +8,7 @@
                                                                       keep dying
 """
 
+import contextlib
 import itertools
 import threading
 import time
@@ -182,7 +183,7 @@ class Crew:
             for worker in gone:
                 if worker.drained(now, _DRAIN_S):
                     worker.kill()
-                    with self._changed:
+                    with self._changed, contextlib.suppress(ValueError):  # all have ended meanwhile
                         self._gone.remove(worker)
             with self._changed:
                 if self._settings.spares and not self._ended:

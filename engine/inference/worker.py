@@ -13,7 +13,6 @@ caller's limit.  Whatever the cause, all who wait get an answer.
 
 import contextlib
 import ctypes
-import signal
 import sys
 import threading
 import time
@@ -24,12 +23,15 @@ from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import send_handle
 from typing import Final, final
 
-import psutil
-
 from auralink.codecs.errors import EncoderError
 from auralink.engine.inference.heartbeat import SILENCE_S, Heartbeat
 from auralink.engine.inference.line import Line
 from auralink.engine.inference.messages import DESK, Answer, End, Failed, Open, Order
+from auralink.engine.inference.process_facts import (
+    cause_of_death,
+    computed_s,
+    held_and_stopped,
+)
 from auralink.engine.inference.worker_process import Setup, serve
 
 START_S: Final = 20.0  # a new interpreter needs 0.3 s, far more on a machine that is overloaded
@@ -180,11 +182,11 @@ class Worker:
         Raises:
             EOFError, OSError: the line broke.
         """
-        began, computed = time.monotonic(), _computed_s(self.pid) if busy_s > limit_s else 0.0
+        began, computed = time.monotonic(), computed_s(self.pid) if busy_s > limit_s else 0.0
         wait_s = limit_s
         while (answer := line.answer(wait_s)) is None:
             left_s = began + busy_s - time.monotonic()
-            before, computed = computed, _computed_s(self.pid)
+            before, computed = computed, computed_s(self.pid)
             if left_s <= 0 or computed - before < _BUSY_SHARE * wait_s:
                 return None
             wait_s = min(_BUSY_LOOK_S, left_s)
@@ -232,7 +234,7 @@ class Worker:
         """
         if self._cause:
             return
-        held, stopped = _facts(self.pid)
+        held, stopped = held_and_stopped(self.pid)
         if stopped and not self.started:  # it cannot beat yet, and never will
             self.give_up("worker was stopped while it started")
         elif most_bytes and held > most_bytes:
@@ -282,7 +284,7 @@ class Worker:
     def _watch(self) -> None:
         """Wait for the end of the process, then say why it ended."""
         wait_for_any([self._process.sentinel])
-        cause = self._cause or _cause_of_death(self._process)
+        cause = self._cause or cause_of_death(self._process, _GRACE_S)
         self._process.join(_GRACE_S)
         self._death = cause
         self._close_books(cause.replace("{doing}", "between frames"))
@@ -312,40 +314,3 @@ def _without_main() -> Iterator[None]:
             main.__spec__ = spec
             if path is not None:
                 main.__file__ = path
-
-
-def _cause_of_death(process: SpawnProcess) -> str:
-    process.join(_GRACE_S)
-    code = process.exitcode
-    if code is None:
-        process.kill()
-        process.join(_GRACE_S)
-        return "worker closed its pipe {doing}"
-    if code < 0:
-        return f"worker crashed {{doing}}: signal {-code} ({_signal_name(-code)})"
-    return f"worker ended {{doing}} with code {code}"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "unknown"
-
-
-def _computed_s(pid: int) -> float:
-    """Processor seconds of a process so far; 0 once it is gone."""
-    try:
-        times = psutil.Process(pid).cpu_times()
-    except psutil.Error:
-        return 0.0
-    return float(times.user + times.system)
-
-
-def _facts(pid: int) -> tuple[int, bool]:
-    """Memory that a process holds, in bytes, and whether it is stopped."""
-    try:
-        process = psutil.Process(pid)
-        return int(process.memory_info().rss), process.status() == psutil.STATUS_STOPPED
-    except psutil.Error:  # it ends just now
-        return 0, False
