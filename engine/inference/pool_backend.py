@@ -33,7 +33,7 @@ R = TypeVar("R")
 _DEADLINE_S: Final = 0.9  # then a call is a hang; with the kill it is over within a second
 _START_S: Final = 5.0  # to make a service: models are loaded already
 _PATIENCE: Final = 2.0  # times what the frame had from capture to deadline
-# Of a stream that is not served, or needs no network just now; another seat takes 2 ms.
+# Of a stream that is not served, or needs no network just now.
 _IDLE_S: Final = 2.0
 _THREADS: Final = 64  # most of them for calls that nobody waits for any longer
 
