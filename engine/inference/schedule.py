@@ -109,6 +109,7 @@ class Schedule:
         self._admission = Admission(self._queues, self._lanes, overhead_us=limits.overhead_us)
         self._streams: OrderedDict[_Key, _Stream] = OrderedDict()  # last heard of at the end
         self._frames: dict[int, _Waiting] = {}  # waiting, by number
+        self._tenants: dict[int, str] = {}  # of frames with the workers
         self._crowded_us = -(2**63)  # when a stream that is served missed a frame last
         self._peak = self._forgotten = 0
 
@@ -197,6 +198,7 @@ class Schedule:
     def returned(self, number: int, now_us: int) -> None:
         """A worker is done with a frame, however it went."""
         self._lanes.remove(number, now_us)
+        del self._tenants[number]
         if not len(self._lanes):
             self._queues.audio.rest()
             self._queues.video.rest()
@@ -251,16 +253,21 @@ class Schedule:
         stream.queued = None
         stream.running = waiting.number
         del self._frames[waiting.number]
+        self._tenants[waiting.number] = waiting.request.tenant
         cost = waiting.cost
         self._lanes.put(waiting.number, mean_us=cost.mean_us, upper_us=cost.upper_us, now_us=now_us)
         self._admission.started(waiting.request, now_us, tried=waiting.tried)
 
     def _gives_way(self, stream: _Stream, request: Request[object], now_us: int) -> bool:
-        """Where there is too much, the stream is not served, and its frame would have to wait."""
+        """Where there is too much, the stream is not served, and its frame would have to wait for
+        others of its tenant: between tenants the fair queue decides.
+        """
         crowded = now_us - self._crowded_us < _CROWDED_US
         if not crowded or stream.served or request.media is Media.AUDIO:
             return False
-        return self._queues.video.waits(request.tenant) or self._lanes.open_in(now_us) is None
+        if self._queues.video.waits(request.tenant):
+            return True
+        return request.tenant in self._tenants.values() and self._lanes.open_in(now_us) is None
 
     def _miss(self, stream: _Stream, now_us: int) -> None:
         """There was no time for a frame."""
