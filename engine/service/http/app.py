@@ -64,6 +64,8 @@ def create_app(context: Context) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Ours is `Traced`: the framework's own would take up whatever the environment names.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     door = Door(context)
     guard = guarded(door)
