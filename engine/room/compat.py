@@ -11,7 +11,10 @@ transceivers, then channels* with channels first and one bundle it stops the sha
 `reset_receiver`*           a re-used section whose stream changed gives no frame ever again
 `NackRepeater`*             a gap is reported once; if that report or its answer is lost, the
                             picture stands for up to 8 s
-`prompt_frames`             a picture waits for the first packet of the next one: 33 ms of delay
+`prompt_frames`             a picture waits for the first packet of the next one, 33 ms; and
+                            a re-used section whose new stream began before anybody listened shows
+                            nothing for ever: its decoder takes the pictures for those of the last
+                            stream, whose end LiveKit made black and 8x8
 `hide_idle_sections`        sections that only receive announce streams nobody sends
 `limit_chunks`              1200-byte SCTP chunks exceed what tunnels and relays pass
 `free_window`               SCTP halves its window at every loss and stands still for a second when
@@ -45,7 +48,8 @@ from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket, RtpPacket
 from aiortc.utils import uint32_gt
 
 from auralink.codecs.errors import UnsupportedError
-from auralink.engine.room.prompt_buffer import PromptBuffer
+from auralink.engine.room import key_pictures
+from auralink.engine.room.prompt_buffer import PromptBuffer, Waiting
 
 VERSION: Final = "1.16"
 # RTP without extensions, the tag of SRTP, UDP, IP: what a media packet costs beside its payload.
@@ -203,7 +207,7 @@ def register_streams(connection: RTCPeerConnection, known: dict[str, int]) -> No
 def reset_receiver(receiver: RTCRtpReceiver) -> None:
     """Forget everything that belongs to the stream before."""
     video = _private(receiver, "RTCRtpReceiver", "kind") == "video"
-    _set(receiver, "jitter_buffer", _jitter_buffer(video=video))
+    _set(receiver, "jitter_buffer", _prompt_buffer(receiver) if video else _audio_buffer())
     _set(receiver, "nack_generator", NackGenerator() if video else None)
     _set(receiver, "timestamp_mapper", TimestampMapper())
     _private(receiver, "RTCRtpReceiver", "remote_streams").clear()
@@ -211,7 +215,7 @@ def reset_receiver(receiver: RTCRtpReceiver) -> None:
 
 def prompt_frames(receiver: RTCRtpReceiver) -> None:
     """Give a video receiver's pictures to its decoder when their last packet is there."""
-    _set(receiver, "jitter_buffer", PromptBuffer())
+    _set(receiver, "jitter_buffer", _prompt_buffer(receiver))
     handle = receiver._handle_rtp_packet
 
     async def handle_all(packet: RtpPacket, arrival_time_ms: int) -> None:
@@ -276,7 +280,8 @@ class NackRepeater:
             self.given_up += 1
             self._reported.clear()
             generator.missing.clear()
-            _set(self._receiver, "jitter_buffer", _jitter_buffer(video=True))
+            buffer = _private(self._receiver, "RTCRtpReceiver", "jitter_buffer")
+            _set(self._receiver, "jitter_buffer", buffer.anew())
             await self._receiver._send_rtcp_pli(ssrc)
 
 
@@ -316,10 +321,18 @@ class PublisherClock:
         return int(at_us + ticks * 1_000_000 // rate_hz)
 
 
-def _jitter_buffer(*, video: bool) -> JitterBuffer:
-    if video:
-        return PromptBuffer()
+def _audio_buffer() -> JitterBuffer:
     return JitterBuffer(capacity=_AUDIO_BUFFER, prefetch=_AUDIO_PREFETCH)
+
+
+def _prompt_buffer(receiver: RTCRtpReceiver) -> PromptBuffer:
+    """For a stream that is new: its decoder may have had another one before."""
+
+    def begins(picture: Waiting) -> bool:
+        codec = _private(receiver, "RTCRtpReceiver", "codecs").get(picture.payload_type)
+        return codec is None or key_pictures.begins(codec.name, picture.frame.data)
+
+    return PromptBuffer(begins)
 
 
 def _private(owner: object, of: str, name: str) -> Any:
