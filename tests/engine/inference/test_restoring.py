@@ -30,6 +30,7 @@ pytestmark = [
 ]
 MODEL = "restore-s"
 SIZE = (160, 128)
+PICTURE_US = 5_000_000  # that one has: a loaded machine must not look like a fault
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def pool(leaves_nothing_behind: None) -> Iterator[WorkerPool]:
 @pytest.fixture
 async def inference(pool: WorkerPool) -> AsyncIterator[Inference]:
     assert await asyncio.to_thread(pool.wait_started)
-    async with Inference(pool) as inference:
+    async with Inference(pool, picture_us=PICTURE_US) as inference:
         yield inference
 
 
@@ -58,16 +59,15 @@ def units() -> list[tuple[bytes, ...]]:
     return [packets for packets in coded if packets]
 
 
-def patient_us() -> int:
-    """So long from now that a loaded machine does not look like a fault."""
-    return time.monotonic_ns() // 1_000 + 5_000_000
+def now_us() -> int:
+    return time.monotonic_ns() // 1_000
 
 
 async def play(
     decoder: Receiver, units: list[tuple[bytes, ...]], restorer: StreamRestorer
 ) -> list[Picture]:
     return [
-        await restorer.restore(picture, patient_us())
+        await restorer.restore(picture, now_us())
         for packets in units
         for packet in packets
         for picture in await asyncio.to_thread(decoder.push, packet)
@@ -109,14 +109,14 @@ async def test_what_comes_too_late_is_shown_plain_and_the_network_starts_anew(
         if picture.plain is not None
     ]
 
-    first = await restorer.restore(plain[0], patient_us())
+    first = await restorer.restore(plain[0], now_us())
     assert plain[0].frame is not None
     still = replace(plain[0], status=Status.REPEATED, frame=plain[0].frame.at(7), plain=None)
-    repeated = await restorer.restore(still, patient_us())
-    late = await restorer.restore(plain[1], time.monotonic_ns() // 1_000 - 40_000)
-    after = await restorer.restore(plain[2], patient_us())
+    repeated = await restorer.restore(still, now_us())
+    late = await restorer.restore(plain[1], now_us() - PICTURE_US)
+    after = await restorer.restore(plain[2], now_us())
     again = inference.restorer("t")
-    alone = await again.restore(plain[2], patient_us())
+    alone = await again.restore(plain[2], now_us())
 
     decoder.close()
     assert first.frame is not None
@@ -152,7 +152,7 @@ async def test_nonsense_is_seen_by_nobody(
     pool: WorkerPool, units: list[tuple[bytes, ...]], kind: str
 ) -> None:
     nonsense: Make = Nonsense(spoiled(SPOILS[kind]))
-    async with Inference(pool, models={MODEL: nonsense}) as inference:
+    async with Inference(pool, models={MODEL: nonsense}, picture_us=PICTURE_US) as inference:
         decoder, restorer = Receiver(inference.open_decoder()), inference.restorer("t")
         pictures = await play(decoder, units, restorer)
         await asyncio.to_thread(decoder.close)
@@ -180,7 +180,7 @@ async def test_a_stream_that_ends_in_the_middle_of_a_picture_leaves_no_seat(
         for picture in decoder.push(packet)
         if picture.plain is not None
     ]
-    asking = asyncio.create_task(restorer.restore(plain, patient_us()))
+    asking = asyncio.create_task(restorer.restore(plain, now_us()))
     await asyncio.sleep(0)
     asking.cancel()
 
@@ -202,11 +202,11 @@ async def test_a_size_that_is_in_use_is_ready_at_a_worker_that_takes_over(
         for picture in decoder.push(packet)
         if picture.plain is not None
     ]
-    first = await restorer.restore(plain[0], patient_us())
+    first = await restorer.restore(plain[0], now_us())
     before = pool.pids()
 
     os.kill(before[0], signal.SIGKILL)
-    after = [await restorer.restore(picture, patient_us()) for picture in plain[1:6]]
+    after = [await restorer.restore(picture, now_us()) for picture in plain[1:6]]
 
     assert first.restored
     # The one that it was at, if it was at one; then the spare has it.
