@@ -5,7 +5,7 @@
 # where there is no container engine.
 
 FROM debian:bookworm-20250520-slim AS build
-RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv
+RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv binutils
 WORKDIR /src
 COPY deploy/requirements.lock deploy/requirements.lock
 RUN python3 -m venv /opt/auralink && /opt/auralink/bin/pip install --no-cache-dir --no-deps --only-binary :all: --require-hashes -r deploy/requirements.lock
@@ -15,12 +15,13 @@ COPY models /src/models
 COPY engine /src/engine
 COPY bench /src/bench
 RUN /opt/auralink/bin/pip install --no-cache-dir --no-deps --no-build-isolation --no-index .
-# What made it is not needed to run it: an image without pip installs nothing for anybody.
-RUN /opt/auralink/bin/pip uninstall -y setuptools pip && find /opt/auralink/lib -depth -type d -name tests -exec rm -rf {} +
+# What made it is not needed to run it: an image without pip installs nothing for anybody. Symbols for
+# debuggers are a tenth of what the wheels weigh; libraries that wheels bring along have none left.
+RUN /opt/auralink/bin/pip uninstall -y setuptools pip && find /opt/auralink/lib -depth -type d -name tests -exec rm -rf {} + && find /opt/auralink/lib -type f -regex '.*[.]\(pyi\|pyx\|pxd\|c\|cpp\|h\|hpp\)' -delete && find /opt/auralink/lib -type f -name '*.so*' -not -path '*.libs/*' -exec strip --strip-unneeded {} +
 
 FROM debian:bookworm-20250520-slim
 LABEL org.opencontainers.image.title="AuraLink AIC" org.opencontainers.image.licenses="Apache-2.0"
-RUN apt-get update && apt-get install -y --no-install-recommends python3 libaom3 ca-certificates && rm -rf /var/lib/apt/lists/* && groupadd --gid 10001 auralink && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin auralink && install -d -o 10001 -g 10001 /var/lib/auralink
+RUN apt-get update && apt-get install -y --no-install-recommends python3 libaom3 ca-certificates && rm -rf /var/lib/apt/lists/* /var/cache/apt/* && groupadd --gid 10001 auralink && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin auralink && install -d -o 10001 -g 10001 /var/lib/auralink
 COPY --from=build /opt/auralink /opt/auralink
 # The root file system may be read-only: state goes to the volume, what is compiled on the way to /tmp.
 # ONNX Runtime 1.32 reports its use to its maker unless it is told not to.
