@@ -114,7 +114,11 @@ class Engine:
         return self.ended(), time.monotonic() - began_s
 
     def ended(self) -> int:
-        code = self.process.wait(_LIMIT_S)
+        """The exit code; -1: it did not end."""
+        try:
+            code = self.process.wait(2 * _LIMIT_S)
+        except subprocess.TimeoutExpired:
+            return -1
         with self._said:
             self._said.wait_for(lambda: self._silent)
         return code
