@@ -39,6 +39,7 @@ from auralink.codecs.errors import AuraLinkError, InputError
 from auralink.codecs.video.options import EncoderOptions, Engine
 from auralink.codecs.video.profiles import open_decoder, open_encoder
 from auralink.codecs.video.protocol import Status
+from auralink.codecs.video.rate.controller import LIVE
 from auralink.engine.link.call import Call, Recording, Sending, is_new, simulate
 from auralink.engine.link.netem import LinkSettings
 from auralink.engine.link.receiving import URGENT_EVERY_US
@@ -248,7 +249,7 @@ def _measure(
         open_encoder(
             profile,
             fps=clip.fps,
-            options=EncoderOptions(preset=PRESET, engine=engine),
+            options=EncoderOptions(preset=PRESET, engine=engine, rate=LIVE),
             neural=open_codec,
         ),
         open_decoder(neural=open_codec),

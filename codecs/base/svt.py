@@ -4,10 +4,9 @@ No header and no compiler are needed.  One frame in, one packet out, a quantizer
 frames on request.  From preset 5 on, units of the top layer (every second frame) are never
 referenced.
 
-Now and then (about 1 of 100 short streams at preset 12, once seen at 10, never in 12,000 frames of
-one stream) the library waits for itself for ever when frames follow without a pause after it was
-opened anew in a process.  Frames 2 ms apart never showed it.  Such an instance is left behind with
-an error, and costs a key; in a worker process with a shorter deadline it costs less of a delay.
+The library waits for itself for ever now and then when pictures follow its packets at once; see
+`svt_instance`, which leaves it a millisecond.  An instance that hangs all the same is left behind
+with an error, and costs a key; in a worker process with a shorter deadline the delay is less.
 
 The library cannot be told which references to use, so a unit depends on the reference unit before
 it, and through that on all since the key.

@@ -91,6 +91,7 @@ class BaseLayerEncoder:
         self._static = StaticScene(refinements=8)
         self._engine = EngineChoice(options.engine)
         self._last_pts_us: int | None = None
+        self._key_s = 0.0  # that the newest try at a key took
         self._captured = 0  # frames since the rung changed
         self._capabilities: Capabilities | None = None
         self._hierarchy: Hierarchy = FLAT
@@ -194,7 +195,11 @@ class BaseLayerEncoder:
             return session.encode(picture, order)
         started = self._clock()
         unit = session.encode(picture, order)
-        if self._speed.observe((self._clock() - started) * 1e3):
+        spent_s = self._clock() - started
+        if key:
+            # Keys are rare and tried more than once: they say nothing of a preset's usual time.
+            self._key_s = spent_s
+        elif self._speed.observe(spent_s * 1e3):
             session.change(preset=self._speed.preset)
         return unit
 
@@ -206,7 +211,7 @@ class BaseLayerEncoder:
         for left in reversed(range(_KEY_TRIES - 1)):
             bits = len(unit.data) * 8
             fits = _KEY_UNDER * plan.limit_bits <= bits <= _KEY_OVER * plan.limit_bits
-            if rate is None or fits:
+            if rate is None or fits or not self._worth_another(bits, wish, plan):
                 break
             rate.tried(bits, unit.quantizer)
             again = rate.plan_key_again(last=not left)
@@ -215,6 +220,15 @@ class BaseLayerEncoder:
             plan = again
             unit = self._code_base(picture, wish, Repair(), plan, key=True)
         return unit, plan
+
+    def _worth_another(self, bits: int, wish: Wish, plan: Plan) -> bool:
+        """Whether to code a key again.  In a call all that is captured meanwhile waits: too large
+        a key must cost the link more time than that, and too small a one is mended by what follows,
+        unless a try takes less than a frame's time."""
+        if self._clock is None or wish.bitrate_bps is None:
+            return True
+        saved_s = (bits - plan.limit_bits) / max(wish.bitrate_bps, 1)
+        return self._key_s < max(saved_s, 1 / self._fps)
 
     def _bound(self, picture: Frame, wish: Wish, unit: BaseUnit) -> BaseUnit:
         """Code a unit that packets cannot carry again, as a coarser key."""

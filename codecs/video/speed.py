@@ -30,8 +30,8 @@ _LATE_LOAD: Final = 1.0
 _SLOWER_LOAD: Final = 0.7  # predicted load under which a slower preset is tried
 _WEIGHT: Final = 0.05  # of one frame in the factor: about a second at 20 frames per second
 _SETTLE_FRAMES: Final = 30
-# A frame counts as at most so many budgets: that a machine stood still for a second says nothing of
-# presets, and to re-open the encoder costs a key.  The dearest frames of a period take two or three.
+# A frame counts as at most so many budgets: that a machine stood still for a second says nothing
+# of presets, and to re-open the encoder costs a key.  The dearest of a period take two or three.
 _MOST_BUDGETS: Final = 4.0
 
 
