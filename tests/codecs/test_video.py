@@ -1,5 +1,6 @@
 """Encoder, packets, receiver and decoder together, on real base codecs."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -324,3 +325,33 @@ def test_repeated_losses_change_to_the_engine_that_repairs_cheaply() -> None:
 
     assert len(keys) == 3, "the first, one repair, and one repair that changes the engine"
     assert "libaom" in encoder.name  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("call_s", "tried_again"), [(0.001, True), (5.0, False)])
+def test_a_call_codes_a_key_again_only_if_that_saves_time(call_s: float, tried_again: bool) -> None:
+    keys: list[int] = []
+
+    class Counted:
+        def __init__(self, inner: BaseEncoder) -> None:
+            self._inner = inner
+            self.name, self.codec = inner.name, inner.codec
+            self.hierarchy, self.capabilities = inner.hierarchy, inner.capabilities
+
+        def encode(self, frame: Frame, order: Order) -> BaseUnit:
+            unit = self._inner.encode(frame, order)
+            keys.append(len(unit.data))
+            return unit
+
+        def close(self) -> None:
+            self._inner.close()
+
+    def opened(size: tuple[int, int], settings: BaseSettings) -> BaseEncoder:
+        return Counted(open_base(size, settings))
+
+    ticks = itertools.count(step=call_s)
+    encoder = open_encoder("hybrid", fps=30, options=FAST, base=opened, clock=ticks.__next__)
+    coded = encoder.encode(noisy(0), Wish(bitrate_bps=40_000))
+    encoder.close()
+
+    assert coded.outcome is Outcome.CODED
+    assert (len(keys) > 1) is tried_again
