@@ -7,7 +7,7 @@ caller needs then is an error, soon enough to open another encoder.
 import weakref
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from threading import Thread, current_thread
+from threading import Event, Thread, current_thread
 from typing import Final, TypeAlias, TypeVar, final
 
 _Answer: TypeAlias = SimpleQueue[tuple[object, BaseException | None]]
@@ -21,12 +21,16 @@ class NoAnswerError(Exception):
 
 @final
 class Attendant:
-    """One call at a time, in order.  After ``NoAnswerError`` it is of no more use."""
+    """One call at a time, in order.  After ``NoAnswerError`` it is of no more use.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        rest_s: pause after each answer before the next call is begun.
+    """
+
+    def __init__(self, name: str, *, rest_s: float = 0.0) -> None:
         self._tasks: SimpleQueue[_Task] = SimpleQueue()
         # A daemon: a call that hangs must not keep the process from ending.
-        self._thread = Thread(target=_attend, args=(self._tasks,), name=name, daemon=True)
+        self._thread = Thread(target=_attend, args=(self._tasks, rest_s), name=name, daemon=True)
         self._thread.start()
         self.end: Final = weakref.finalize(self, self._tasks.put, None)
 
@@ -49,7 +53,7 @@ class Attendant:
         return value  # type: ignore[return-value]
 
 
-def _attend(tasks: SimpleQueue[_Task]) -> None:
+def _attend(tasks: SimpleQueue[_Task], rest_s: float) -> None:
     while (task := tasks.get()) is not None:
         function, answer = task
         try:
@@ -57,3 +61,5 @@ def _attend(tasks: SimpleQueue[_Task]) -> None:
         except BaseException as error:
             answer.put((None, error))
         del task, function, answer  # or what it used would live until the next call
+        if rest_s:
+            Event().wait(rest_s)

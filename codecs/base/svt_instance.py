@@ -4,9 +4,8 @@ Everything that may block runs on an attendant: an instance that gives no answer
 """
 
 import ctypes as c
-import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, final
 
 from auralink.codecs.base import svt_abi as abi
@@ -49,10 +48,9 @@ class SvtInstance:
         self._lib = lib
         self._patience_s = patience_s
         self._sent = 0
-        self._rest = Rest(_SETTLE_S)
         handle, allowed = _open(lib, options, regions=regions)
         self._regions = Regions() if allowed else None
-        attendant = self._attendant = Attendant("svt-av1")
+        attendant = self._attendant = Attendant("svt-av1", rest_s=_SETTLE_S)
         self._handle = handle
         # Threads and memory of an instance live until it is closed, garbage or not.
         self.close: Final = weakref.finalize(self, _close, lib, handle, attendant, patience_s)
@@ -84,11 +82,8 @@ class SvtInstance:
             told, used = self._regions.picture(sharpen, rest=quantizer)
 
         def work() -> tuple[bytes, int]:
-            self._rest.take()
             _send(lib, handle, frame, used, pts=pts, key=key, private=told)
-            coded = _receive(lib, handle)
-            self._rest.begin()
-            return coded
+            return _receive(lib, handle)
 
         try:
             coded = self._attendant.call(work, patience_s=self._patience_s)
@@ -103,32 +98,6 @@ class SvtInstance:
             raise
         self._sent += 1
         return coded
-
-
-@final
-class Rest:
-    """A pause of a least length between two things; what else is done meanwhile counts."""
-
-    def __init__(
-        self,
-        least_s: float,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._least_s = least_s
-        self._clock = clock
-        self._sleep = sleep
-        self._until_s = 0.0
-
-    def begin(self) -> None:
-        self._until_s = self._clock() + self._least_s
-
-    def take(self) -> None:
-        """Sleep for what is left."""
-        left_s = self._until_s - self._clock()
-        if left_s > 0:
-            self._sleep(left_s)
 
 
 def _open(lib: c.CDLL, options: Mapping[str, object], *, regions: bool) -> tuple[c.c_void_p, bool]:

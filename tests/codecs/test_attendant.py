@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 
 import pytest
 
@@ -25,6 +26,16 @@ def test_does_not_wait_for_ever() -> None:
         attendant.call(never.wait, patience_s=0.01)
 
     never.set()
+    attendant.end()
+
+
+def test_rests_after_an_answer_before_it_begins_the_next_call() -> None:
+    attendant = Attendant("test", rest_s=0.05)
+
+    first = attendant.call(time.monotonic, patience_s=10)
+    second = attendant.call(time.monotonic, patience_s=10)
+
+    assert second - first >= 0.05
     attendant.end()
 
 

@@ -13,7 +13,7 @@ from auralink.codecs.base import svt_abi as abi
 from auralink.codecs.base.dav1d import Dav1dDecoder
 from auralink.codecs.base.protocol import BaseUnit, Order, Sharpening
 from auralink.codecs.base.svt import CAMERA_HIERARCHY, SvtAv1, find_library
-from auralink.codecs.base.svt_instance import Rest, SvtInstance
+from auralink.codecs.base.svt_instance import SvtInstance
 from auralink.codecs.errors import EncoderError
 
 from .pictures import moving, psnr
@@ -128,20 +128,6 @@ def test_depends_on_the_reference_unit_before() -> None:
     assert units[6].key
     assert units[6].depends == ()
     assert [unit.depends for unit in units[7:]] == [(6,), (6,), (8,), (8,), (10,)]
-
-
-def test_a_rest_is_slept_only_as_far_as_nothing_else_took_the_time() -> None:
-    now, slept = [10.0], []
-    rest = Rest(0.25, clock=lambda: now[0], sleep=slept.append)
-
-    rest.take()
-    rest.begin()
-    now[0] += 0.125
-    rest.take()
-    now[0] += 1.0
-    rest.take()
-
-    assert slept == [0.125]
 
 
 def test_changes_size_at_a_key_only() -> None:
