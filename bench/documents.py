@@ -85,7 +85,7 @@ def soaked(results: Path) -> str:
 
 def _made(command: str, machine: Mapping[str, str]) -> str:
     cores, cpu = machine.get("cores", "?"), machine.get("cpu", "unknown processor")
-    return f"`{command}` on {cores} cores of {cpu}, which others used, too."
+    return f"`{command}` on {cores} cores of {cpu}."
 
 
 BLOCKS: Final[Mapping[str, Callable[[Path], str]]] = {
