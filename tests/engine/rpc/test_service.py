@@ -3,7 +3,6 @@
 import asyncio
 import io
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from auralink.bench.metrics import psnr, ssim
 from auralink.codecs.frame import Frame
@@ -21,43 +19,16 @@ from auralink.codecs.video.profiles import open_decoder
 from auralink.codecs.video.protocol import Status
 from auralink.codecs.video.receiver import Receiver
 from auralink.engine.media.reader import Clip, ReadOptions
-from auralink.engine.rpc.failures import DETAILS_KEY
 from auralink.engine.rpc.framing import split
 from auralink.engine.rpc.parts import ModelFact
 from auralink.engine.rpc.settings import RpcSettings
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
-from auralink.engine.telemetry.tracing import OtelTracer
 
 from ...codecs.pictures import moving
-from .conftest import Served
+from .calls import Serve, decoded, details_of, refused
 from .frames import TINY_BYTES, Failing, Gated, Instant, each, luma, packed, picture, sound, tiny
 
-Serve = Callable[..., Awaitable[Served]]
-
 CLIPS = Path(__file__).parents[4] / "shared" / "data" / "video" / "test"
-
-
-async def decoded(
-    served: Served, data: list[bytes], media: int = pb.FRAME_TYPE_VIDEO
-) -> list[pb.DecompressResponse]:
-    requests = [
-        pb.DecompressRequest(
-            session_id="far", frame_number=number, frame_type=media, compressed_data=one
-        )
-        for number, one in enumerate(data)
-    ]
-    return [response async for response in served.stub.DecompressStream(each(requests))]
-
-
-async def refused(call: Awaitable[Any]) -> aio.AioRpcError:
-    with pytest.raises(aio.AioRpcError) as caught:
-        await call
-    return caught.value
-
-
-def details_of(error: aio.AioRpcError) -> pb.ErrorDetails:
-    trailing = dict(error.trailing_metadata() or ())
-    return pb.ErrorDetails.FromString(trailing[DETAILS_KEY])
 
 
 async def test_pictures_come_back_from_unary_calls(serve: Serve) -> None:
@@ -444,83 +415,6 @@ async def test_hints_grow_with_what_was_coded(serve: Serve) -> None:
     assert served.server.streams.sessions == 1  # asking for hints makes none
 
 
-async def test_health_tells_what_is(serve: Serve) -> None:
-    served = await serve()
-    await served.stub.CompressFrame(picture(moving(0), 1))
-
-    response = await served.stub.HealthCheck(pb.HealthCheckRequest())
-
-    assert response.status == pb.HEALTH_HEALTHY
-    assert response.version == "9.8.7"
-    assert response.resources.active_sessions == 1
-    assert response.resources.total_frames_processed == 1
-    assert response.resources.memory_percent > 0
-    assert response.model_status.loaded
-    assert response.model_status.avg_inference_ms > 0
-
-
-async def test_health_without_a_model_is_degraded(serve: Serve) -> None:
-    absent = ModelFact(name="restore-s", version="", loaded=False)
-    served = await serve(model=lambda: absent)
-
-    response = await served.stub.HealthCheck(pb.HealthCheckRequest())
-
-    assert response.status == pb.HEALTH_DEGRADED
-
-
-async def test_health_of_a_service_that_is_not_here_is_not_found(serve: Serve) -> None:
-    served = await serve()
-
-    error = await refused(served.stub.HealthCheck(pb.HealthCheckRequest(service_name="x.Y")))
-
-    assert error.code() is grpc.StatusCode.NOT_FOUND
-
-
-async def test_standard_health_follows_the_life_of_the_server(serve: Serve) -> None:
-    served = await serve()
-    stub: Any = health_pb2_grpc.HealthStub(served.channel)
-    name = "auralink.aic.v1.AICCompressionService"
-    watch = stub.Watch(health_pb2.HealthCheckRequest(service=name))
-
-    assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
-    await served.server.drain()
-    assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-
-    response = await stub.Check(health_pb2.HealthCheckRequest())
-    assert response.status == health_pb2.HealthCheckResponse.NOT_SERVING
-    unknown = await refused(stub.Check(health_pb2.HealthCheckRequest(service="x.Y")))
-    assert unknown.code() is grpc.StatusCode.NOT_FOUND
-    new = await refused(served.stub.CompressFrame(tiny(1)))
-    assert new.code() is grpc.StatusCode.FAILED_PRECONDITION
-    watch.cancel()
-
-
-async def test_calls_in_progress_outlive_the_start_of_a_stop(serve: Serve) -> None:
-    encoder = Gated()
-    served = await serve(open_stream=lambda media: encoder)
-    call = asyncio.ensure_future(served.stub.CompressFrame(tiny(1)))
-    await asyncio.to_thread(encoder.begun.acquire)
-
-    stopping = asyncio.create_task(served.server.stop())
-    encoder.gate.release()
-
-    assert (await call).status == pb.STATUS_SUCCESS
-    await stopping
-    assert encoder.closed
-
-
-async def test_reflection_describes_the_service(serve: Serve) -> None:
-    served = await serve()
-    stub: Any = reflection_pb2_grpc.ServerReflectionStub(served.channel)
-    question = reflection_pb2.ServerReflectionRequest(list_services="")
-
-    (answer,) = [one async for one in stub.ServerReflectionInfo(each([question]))]
-
-    names = {service.name for service in answer.list_services_response.service}
-    assert "auralink.aic.v1.AICCompressionService" in names
-    assert "grpc.health.v1.Health" in names
-
-
 @pytest.mark.skipif(not CLIPS.is_dir(), reason="the test kit's clips are not here")
 async def test_a_real_clip_is_as_good_as_its_measured_quality_and_far_smaller(
     serve: Serve,
@@ -554,29 +448,3 @@ def clip(path: Path, count: int) -> list[Frame]:
 
 def test_the_tiny_request_is_as_large_as_it_says() -> None:
     assert len(tiny(1).frame_data) == TINY_BYTES
-
-
-async def test_calls_are_spans_of_their_callers_trace_and_single_frames_are_not(
-    serve: Serve,
-) -> None:
-    sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="needs the extra `otel`")
-    export = pytest.importorskip("opentelemetry.sdk.trace.export")
-    memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
-    exporter = memory.InMemorySpanExporter()
-    provider = sdk.TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(export.SimpleSpanProcessor(exporter))
-    tracer = OtelTracer(provider)
-    served = await serve(open_stream=Instant, tracer=tracer)
-    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-    parent = [("traceparent", f"00-{trace}-00f067aa0ba902b7-01")]
-
-    await served.stub.CompressFrame(tiny(1), metadata=parent)
-    await served.stub.HealthCheck(pb.HealthCheckRequest(), metadata=parent)
-    await refused(served.stub.GetCompressionHints(pb.CompressionHintRequest()))
-    tracer.close()
-
-    health, hints = exporter.get_finished_spans()
-    assert health.name == "auralink.aic.v1.AICCompressionService/HealthCheck"
-    assert format(health.context.trace_id, "032x") == trace
-    assert health.attributes["rpc.grpc.status_code"] == "OK"
-    assert hints.attributes["rpc.grpc.status_code"] == "INVALID_ARGUMENT"

@@ -7,7 +7,9 @@ import logging
 import pytest
 
 from auralink.engine.telemetry.logs import LogSettings, set_up_logging
-from auralink.engine.telemetry.tracing import NoTracer, OtelTracer, open_tracer
+from auralink.engine.telemetry.tracing import NoTracer, open_tracer
+
+from ..spans import recorded
 
 
 def test_without_a_collector_a_span_is_nothing() -> None:
@@ -16,13 +18,7 @@ def test_without_a_collector_a_span_is_nothing() -> None:
 
 
 def test_a_span_continues_its_callers_trace_and_names_itself_on_log_lines() -> None:
-    sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="needs the extra `otel`")
-    export = pytest.importorskip("opentelemetry.sdk.trace.export")
-    memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
-    exporter = memory.InMemorySpanExporter()
-    provider = sdk.TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(export.SimpleSpanProcessor(exporter))
-    tracer = OtelTracer(provider)
+    tracer, spans = recorded()
     root = logging.getLogger()
     before = list(root.handlers), root.level
     stream = io.StringIO()
@@ -36,7 +32,7 @@ def test_a_span_continues_its_callers_trace_and_names_itself_on_log_lines() -> N
         root.handlers[:], root.level = before
         tracer.close()
 
-    (span,) = exporter.get_finished_spans()
+    (span,) = spans()
     assert (span.name, span.attributes["profile"]) == ("job", "hybrid")
     assert format(span.context.trace_id, "032x") == trace
     inside, outside = (json.loads(line) for line in stream.getvalue().splitlines())
