@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from auralink.codecs.base.hierarchy import FLAT, Hierarchy
 from auralink.codecs.base.svt import CAMERA_HIERARCHY
+from auralink.codecs.video.rate.activity import Activity
 from auralink.codecs.video.rate.bits_model import KEY, BitsModel
 from auralink.codecs.video.rate.controller import Plan, RateController, RateOptions, largest_share
 from auralink.codecs.video.rate.debt import Debt
@@ -193,6 +194,34 @@ def test_what_the_link_still_carries_is_owed_though_the_encoder_did_not_code_it(
 
     assert after(60_000).quantizer > after(0).quantizer
     assert after(300_000).drop
+
+
+@pytest.mark.parametrize(("largest_s", "most"), [(1.0, 60), (0.08, 12), (0.01, 0)])
+def test_what_sharpens_takes_no_more_of_the_rate_than_it_may(largest_s: float, most: int) -> None:
+    grid = (6, 10)
+    control = RateController(
+        hierarchy=CAMERA_HIERARCHY,
+        pixels=PIXELS,
+        fps=FPS,
+        grid=grid,
+        options=RateOptions(largest_s=largest_s),
+    )
+    still = Activity(
+        layers=(0.1,) * 4,
+        still=1.0,
+        changed=np.zeros(grid, np.float32),
+        weights=np.full(grid, 1 / 60, np.float32),
+    )
+    sharpened = []
+    for number in range(60):
+        plan = control.plan(round(number * 1e6 / FPS), 300_000, key=number == 0, activity=still)
+        layer = CAMERA_HIERARCHY.layer(number)
+        bits = 60_000 if number == 0 else 3_000
+        control.coded(bits, plan.quantizer, key=number == 0, layer=layer)
+        sharpened.append(0 if plan.sharpen is None else int(plan.sharpen.blocks.sum()))
+
+    assert max(sharpened) <= most
+    assert any(sharpened) is (most > 0)
 
 
 def test_debt_drains_with_time_and_saves_little() -> None:
