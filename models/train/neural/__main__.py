@@ -21,7 +21,7 @@ from auralink.models.train.neural import curve, schedule
 from auralink.models.train.neural.sampler import Material, Sampler
 from auralink.models.train.neural.shape import Shape
 from auralink.models.train.neural.trainer import CHECKPOINT, Figures, Options, Trainer
-from auralink.models.train.neural.validate import validate
+from auralink.models.train.neural.validate import drift, validate
 
 CHECKPOINT_EVERY_S = 150.0
 VALIDATE_EVERY_S = 600.0
@@ -94,11 +94,13 @@ def _validate(trainer: Trainer, material: Material, folder: Path, stage: str) ->
         "gigapixels": trainer.progress.pixels / 1e9,
         "stage": stage,
         "points": [asdict(point) for point in points],
+        "drift_db": drift(trainer.averages["intra"], trainer.averages["predict"], material),
     }
     trainer.progress.curve.append(record)
     (folder / curve.CURVE).write_text(json.dumps(trainer.progress.curve, indent=1))
     for point in points:
         print(f"        {point}", flush=True)
+    print(f"        drift {record['drift_db']} dB", flush=True)
 
 
 def main() -> None:
@@ -109,6 +111,7 @@ def main() -> None:
     parser.add_argument("--size", choices=SHAPES, default="neural-s")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="for this call alone")
     parser.add_argument("--latent", type=int, help="channels of y, to try others")
+    parser.add_argument("--plan", choices=schedule.PLANS, default="small", help="of stages")
     parser.add_argument("--scale", type=float, default=1.0, help="of every stage's minutes")
     usual = Options()
     parser.add_argument("--batch", type=int, default=usual.batch)
@@ -140,7 +143,7 @@ def main() -> None:
         trainer.load(args.run)
     elif args.from_weights:
         trainer.start_from(args.from_weights)
-    stages = tuple(replace(s, minutes=s.minutes * args.scale) for s in schedule.SMALL)
+    stages = tuple(replace(s, minutes=s.minutes * args.scale) for s in schedule.PLANS[args.plan])
     weights = {n: sum(p.numel() for p in net.parameters()) for n, net in trainer.nets.items()}
     print(f"{shape} {weights}, from minute {trainer.progress.seconds / 60:.1f}", flush=True)
     until = trainer.progress.seconds + args.minutes * 60

@@ -1,6 +1,8 @@
 """Building blocks: inverted bottlenecks, exact integer convolutions, the DCT as initialisation."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -37,8 +39,37 @@ class Pointwise(nn.Conv2d):
         return pointwise(x, self.weight, self.bias)
 
 
+def eight_bits(x: Tensor, *, signed: bool) -> Tensor:
+    """Activations as the 8-bit graph rounds them; the gradient passes where nothing is clipped."""
+    top, low = (127, -128) if signed else (255, 0)
+    scale = (x.detach().abs().amax().float() / top).clamp_min(1e-8)
+    zero = torch.zeros((), dtype=torch.int32, device=x.device)
+    return torch.fake_quantize_per_tensor_affine(x, scale, zero, low, top)
+
+
+def seven_bits(weight: Tensor) -> Tensor:
+    """Weights as the 8-bit graph rounds them, per output channel."""
+    scale = weight.detach().abs().amax((1, 2, 3), keepdim=True).clamp_min(1e-8) / LARGEST_WEIGHT
+    return straight(torch.round(weight / scale) * scale, weight)
+
+
+@contextmanager
+def rounding(net: nn.Module) -> Iterator[None]:
+    """Within, the blocks of `net` compute as its 8-bit graph does."""
+    found = [module for module in net.modules() if isinstance(module, Block)]
+    for block in found:
+        block.rounds = True
+    try:
+        yield
+    finally:
+        for block in found:
+            block.rounds = False
+
+
 class Block(nn.Module):
     """Depthwise k×k, 1×1 to twice the channels, ReLU, 1×1 back, plus the input."""
+
+    rounds = False  # as in 8 bits
 
     def __init__(self, channels: int, kernel: int = 3) -> None:
         super().__init__()
@@ -49,7 +80,22 @@ class Block(nn.Module):
         nn.init.zeros_(self.narrow.bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.rounds:
+            return x + self._rounded(x).to(x.dtype)
         return x + self.narrow(F.relu(self.widen(self.spread(x)))).to(x.dtype)
+
+    def _rounded(self, x: Tensor) -> Tensor:
+        spread, widen, narrow = self.spread, self.widen, self.narrow
+        inner = F.conv2d(
+            eight_bits(x, signed=True),
+            seven_bits(spread.weight),
+            spread.bias,
+            padding=spread.padding,
+            groups=spread.groups,
+        )
+        wide = pointwise(eight_bits(inner, signed=True), seven_bits(widen.weight), widen.bias)
+        wide = eight_bits(F.relu(wide), signed=False)
+        return eight_bits(pointwise(wide, seven_bits(narrow.weight), narrow.bias), signed=True)
 
 
 def blocks(count: int, channels: int, kernel: int = 3) -> nn.Sequential:

@@ -46,6 +46,7 @@ class Result:
     picture: Tensor  # packed (batch, 96, h, w), about -0.5..0.5, neither clipped nor rounded
     features: Tensor  # (batch, channels, h, w) in 1/16 steps
     symbols: Tensor  # (batch, latent, h / 2, w / 2), whole
+    steps: Tensor  # the same with the gradient of what was quantized
     index: Tensor  # their scale indices
     latent_bits: Tensor  # the same shape
     hyper: Tensor  # (batch, hyper, ...), whole
@@ -94,7 +95,8 @@ class Intra(nn.Module):
         mean = mean + (1 - first) * self.mean_out(self.mean_blocks(self.mean_in(seen)))
         residual = y - mean
         symbols = quantize(residual, zone).clamp(-LARGEST, LARGEST)
-        restored = mean + straight(symbols, residual)
+        steps = straight(symbols, residual)
+        restored = mean + steps
         index = prior.index(hyper, symbols, cosets)
         trunk = F.pixel_shuffle(self.up(restored * prior.decode_gain(quality)), 2)
         trunk = self.synthesis(trunk * self.tune(quality))
@@ -102,6 +104,7 @@ class Intra(nn.Module):
             picture=self.head(trunk).float(),
             features=round_features(trunk.float()),
             symbols=symbols,
+            steps=steps,
             index=index,
             latent_bits=self.tables.rate(residual, symbols, index),
             hyper=hyper,
@@ -151,6 +154,7 @@ class Predict(nn.Module):
         quality: Tensor,
         cell_quality: Tensor,
         cosets: int = 1,
+        followed: bool = False,
     ) -> Result:
         """
         Args:
@@ -160,35 +164,66 @@ class Predict(nn.Module):
             quality: ``(batch, 1, 1, 1)``.
             cell_quality: ``(batch, 1, h / 2, w / 2)``, after adaptive quantization.
             cosets: packets per part of the frame.
+            followed: a receiver carries the gradient of what is shown, see `follow`.
         """
         prior = self.prior
-        fine = F.interpolate(cell_quality, scale_factor=2.0, mode="nearest")
-        context = self.context(self.enter(torch.cat([predicted, features], 1)))
-        context = context.float() * self.context_gain(fine)
+        context = self._context(predicted, features, cell_quality)
         y = self.down(self.analysis(self.stem(torch.cat([x - predicted, context], 1))))
         y = y.float() * prior.encode_gain(cell_quality)
         z = prior.hyper(y)
         hyper = round_hyper(z)
-        told = prior.mean_features(hyper, y)
-        mean = torch.cat([F.relu(self.mean_context(context)), told], 1)
-        mean = self.mean(F.relu(self.mean_in(mean))).float()
+        mean = self._mean(context, hyper, y)
         residual = y - mean
         zone = dead_zone(prior.first_index(hyper, y))
         symbols = quantize(residual, zone).clamp(-LARGEST, LARGEST)
-        restored = mean + straight(symbols, residual)
+        steps = straight(symbols, residual)
         index = prior.index(hyper, symbols, cosets)
-        trunk = F.pixel_shuffle(self.up(restored * prior.decode_gain(cell_quality)), 2)
-        trunk = self.synthesis(self.join(torch.cat([trunk, context], 1))).float()
-        change = self.head(self.refine(trunk * self.tune(fine))).float()
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not followed):
+            shown = self._synthesis(predicted, context, mean + steps, symbols, cell_quality)
         return Result(
-            picture=predicted + change * live_cells(symbols),
-            features=round_features(trunk),
+            picture=shown[0],
+            features=shown[1],
             symbols=symbols,
+            steps=steps,
             index=index,
             latent_bits=self.tables.rate(residual, symbols, index),
             hyper=hyper,
             hyper_bits=prior.hyper_bits(z, quality),
         )
+
+    def follow(
+        self, sent: Result, predicted: Tensor, features: Tensor, cell_quality: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Picture and features of a receiver whose last ones may differ from the sender's."""
+        context = self._context(predicted, features, cell_quality)
+        y = self._mean(context, sent.hyper, sent.symbols) + sent.steps
+        return self._synthesis(predicted, context, y, sent.symbols, cell_quality)
+
+    def _context(self, predicted: Tensor, features: Tensor, cell_quality: Tensor) -> Tensor:
+        context = self.context(self.enter(torch.cat([predicted, features], 1)))
+        return context.float() * self.context_gain(_finer(cell_quality))
+
+    def _mean(self, context: Tensor, hyper: Tensor, like: Tensor) -> Tensor:
+        told = self.prior.mean_features(hyper, like)
+        mean = torch.cat([F.relu(self.mean_context(context)), told], 1)
+        return self.mean(F.relu(self.mean_in(mean))).float()
+
+    def _synthesis(
+        self,
+        predicted: Tensor,
+        context: Tensor,
+        y: Tensor,
+        symbols: Tensor,
+        cell_quality: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        trunk = F.pixel_shuffle(self.up(y * self.prior.decode_gain(cell_quality)), 2)
+        trunk = self.synthesis(self.join(torch.cat([trunk, context], 1))).float()
+        change = self.head(self.refine(trunk * self.tune(_finer(cell_quality)))).float()
+        return predicted + change * live_cells(symbols), round_features(trunk)
+
+
+def _finer(cells: Tensor) -> Tensor:
+    return F.interpolate(cells, scale_factor=2.0, mode="nearest")
 
 
 def live_cells(symbols: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ class Stage:
     last: float  # end of the cosine, as a share of the peak
     frames: int = 1  # gradients run through so many frames
     run: int = 1  # frames of a run after its key
+    followed: bool = False  # what counts is the picture of a receiver in 8 bits, drift and all
 
 
 # Stages alternate so that a usable pair exists early, and each network meets the other's progress.
@@ -30,6 +31,21 @@ SMALL: Final = (
     ),
     Stage(name="unroll", network="predict", minutes=240, rate=5e-4, last=0.02, frames=3, run=24),
 )
+
+# After SMALL: a receiver in 8 bits must stay close to a sender in 32 over runs without a key.
+STEADY: Final = (
+    Stage(
+        name="predict-steady",
+        network="predict",
+        minutes=120,
+        rate=7e-4,
+        last=0.02,
+        frames=2,
+        run=48,
+        followed=True,
+    ),
+)
+PLANS: Final = {"small": SMALL, "steady": STEADY}
 
 
 def at(stages: tuple[Stage, ...], seconds: float) -> tuple[Stage, float] | None:

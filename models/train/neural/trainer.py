@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from auralink.models.train.neural import movement, stored
-from auralink.models.train.neural.layers import straight
+from auralink.models.train.neural.layers import rounding, straight
 from auralink.models.train.neural.losses import MIDDLE, distortion, pack, trade_of
 from auralink.models.train.neural.nets import Intra, Predict, Result
 from auralink.models.train.neural.sampler import Sampler, Slot
@@ -63,6 +63,28 @@ class Figures:
     ssim: float
 
 
+class Pictures(NamedTuple):
+    """What the next frame is predicted from."""
+
+    picture: Tensor  # rounded to 8-bit samples
+    features: Tensor
+
+    def moved(self, vectors: np.ndarray) -> "Pictures":
+        return Pictures(
+            movement.move_picture(self.picture, vectors),
+            movement.move_features(self.features, vectors),
+        )
+
+    def detach(self) -> "Pictures":
+        return Pictures(self.picture.detach(), self.features.detach())
+
+    def replaced(self, places: list[int], new: "Pictures") -> "Pictures":
+        """With others at some places of the batch."""
+        whole = self.detach()
+        whole.picture[places], whole.features[places] = new
+        return whole
+
+
 class Trainer:
     def __init__(self, shape: Shape, options: Options, sampler: Sampler) -> None:
         torch.manual_seed(options.seed)
@@ -83,7 +105,7 @@ class Trainer:
         workers = options.workers
         self._pool: Executor | None = ThreadPoolExecutor(workers) if workers else None
         self._slots: list[Slot] = []
-        self._picture = self._features = torch.empty(0)
+        self._sent = self._shown = Pictures(torch.empty(0), torch.empty(0))
 
     def step(self, stage: Stage, rate: float) -> Figures:
         """One update of the stage's network."""
@@ -101,7 +123,7 @@ class Trainer:
         quality = torch.rand(count, device=self.device) * INTRA_SPAN
         result = self._run("intra", x, _column(quality), cosets=self._chance.choice(COSETS))
         self._count("intra", result)
-        return self._loss("intra", result, x, quality)
+        return self._loss("intra", result, result.picture, x, quality)
 
     def _predict(self, stage: Stage) -> tuple[Tensor, Figures]:
         self._refill(stage)
@@ -109,22 +131,33 @@ class Trainer:
         trades = [trade(slot.quality) for slot in self._slots]
         strengths = [slot.strength for slot in self._slots]
         cosets = self._chance.choice(COSETS)
-        picture, features = self._picture, self._features
+        sent, shown = self._sent, self._shown
         total, figures = torch.zeros((), device=self.device), []
         for _ in range(stage.frames):
             for slot in self._slots:
                 slot.at += 1
             x = self._tensor([slot.frame for slot in self._slots])
-            vectors = movement.search(x, picture, trades, self._pool)
-            predicted = movement.move_picture(picture, vectors)
-            moved = movement.move_features(features, vectors)
-            cells = _column(quality) + movement.cell_offsets(predicted, strengths)
-            result = self._run("predict", x, predicted, moved, _column(quality), cells, cosets)
+            vectors = movement.search(x, sent.picture, trades, self._pool)
+            moved = sent.moved(vectors)
+            cells = _column(quality) + movement.cell_offsets(moved.picture, strengths)
+            result = self._run(
+                "predict", x, moved.picture, moved.features, _column(quality), cells, cosets,
+                followed=stage.followed,
+            )  # fmt: skip
             self._count("predict", result)
-            loss, seen = self._loss("predict", result, x, quality)
+            sent = pictures(result)
+            picture = result.picture
+            if stage.followed:
+                theirs = shown.moved(vectors)
+                cells = _column(quality) + movement.cell_offsets(theirs.picture, strengths)
+                picture, features = self._follow(result, theirs, cells)
+                shown = Pictures(round_picture(picture), features)
+                sent = Pictures(
+                    straight(sent.picture, shown.picture), straight(sent.features, features)
+                )
+            loss, seen = self._loss("predict", result, picture, x, quality)
             total, figures = total + loss / stage.frames, [*figures, seen]
-            picture, features = round_picture(result.picture), result.features
-        self._picture, self._features = picture.detach(), features.detach()
+        self._sent, self._shown = sent.detach(), shown.detach()
         return total, _mean(figures)
 
     def _refill(self, stage: Stage) -> None:
@@ -146,29 +179,40 @@ class Trainer:
         x = self._tensor([self._slots[k].frame for k in new])
         quality = torch.tensor([self._slots[k].key_quality for k in new], device=self.device)
         with torch.no_grad():
-            result = self._run("intra", x, _column(quality))
-        picture = round_picture(result.picture)
-        if len(new) == count:
-            self._picture, self._features = picture, result.features
-        else:
-            self._picture[new], self._features[new] = picture, result.features
+            sent = pictures(self._run("intra", x, _column(quality)))
+            shown = sent
+            if stage.followed:
+                with rounding(self.nets["intra"]):
+                    shown = pictures(self._run("intra", x, _column(quality)))
+        self._sent = sent if len(new) == count else self._sent.replaced(new, sent)
+        self._shown = shown if len(new) == count else self._shown.replaced(new, shown)
+
+    def _follow(self, sent: Result, moved: Pictures, cells: Tensor) -> tuple[Tensor, Tensor]:
+        net = self.nets["predict"]
+        with self._autocast(), rounding(net):
+            shown: tuple[Tensor, Tensor] = net.follow(sent, *moved, cells)
+        return shown
 
     def _run(self, name: str, *inputs: Any, **options: Any) -> Result:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with self._autocast():
             result: Result = self.nets[name](*inputs, **options)
         return result
+
+    def _autocast(self) -> torch.autocast:
+        on = self.device.type == "cuda"
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=on)
 
     def _count(self, name: str, result: Result) -> None:
         self.nets[name].tables.count(result.symbols.detach(), result.index.detach())
 
     def _loss(
-        self, name: str, result: Result, x: Tensor, quality: Tensor
+        self, name: str, result: Result, picture: Tensor, x: Tensor, quality: Tensor
     ) -> tuple[Tensor, Figures]:
         area = 64 * x.shape[2] * x.shape[3]
         worth = trade_of(quality)
         hyper = result.hyper_bits.sum((1, 2, 3)) / area
         bits = result.latent_bits.sum((1, 2, 3)) / area + hyper
-        lost, luma, alike = distortion(result.picture, x, worth)
+        lost, luma, alike = distortion(picture, x, worth)
         loss = ((bits + worth * lost) * (worth / MIDDLE) ** BALANCE[name]).mean()
         figures = Figures(
             loss=loss.item(),
@@ -243,6 +287,10 @@ def round_picture(picture: Tensor) -> Tensor:
     kept = kept + 0.02 * (picture - kept)  # a little gradient back from beyond black and white
     whole = ((picture.clamp(-0.5, 0.5) + 0.5) * 255).round() / 255 - 0.5
     return straight(whole, kept)
+
+
+def pictures(result: Result) -> Pictures:
+    return Pictures(round_picture(result.picture), result.features)
 
 
 def _column(x: Tensor) -> Tensor:

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 
 from auralink.codecs.neural import motion_search
 from auralink.models.train.neural import movement
+from auralink.models.train.neural.layers import rounding
 from auralink.models.train.neural.losses import distortion, pack, trade_of
 from auralink.models.train.neural.material import Entry, crop
 from auralink.models.train.neural.nets import Result
 from auralink.models.train.neural.sampler import Material
 from auralink.models.train.neural.shape import INTRA_SPAN, trade
-from auralink.models.train.neural.trainer import round_picture
+from auralink.models.train.neural.trainer import Pictures, pictures, round_picture
 
 QUALITIES = (0.0, 0.33, 0.67, 1.0)
 FRAMES = 10  # of each clip, key included
@@ -22,6 +23,8 @@ SIZE = 144
 CLIPS = 14
 KEY_OFFSET = 0.35
 STRENGTH = 2
+LONG_RUN = 240  # frames after a key in which drift is looked for
+DRIFT_QUALITY = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,46 @@ def _point(intra: nn.Module, predict: nn.Module, pictures: list[Tensor], quality
         key_bits_per_pixel=bits[0].mean().item(),
         key_psnr=(-10 * torch.log10(mses[0].clamp_min(1e-8))).mean().item(),
     )
+
+
+def drift(intra: nn.Module, predict: nn.Module, material: Material) -> float:
+    """Luma PSNR in dB that a receiver in 8 bits lacks against one in floats after a long run.
+
+    Clips run to and fro without a key until `LONG_RUN`; means over its last quarter.
+    """
+    entries = _choose(material)[::2]
+    frames = [_frames(material, entry) for entry in entries]
+    device = next(intra.parameters()).device
+    quality = torch.full((len(frames), 1, 1, 1), DRIFT_QUALITY, device=device)
+    trades, strengths = [trade(DRIFT_QUALITY)] * len(frames), [STRENGTH] * len(frames)
+    seen: list[Tensor] = []
+    with torch.no_grad():
+        x = _at(frames, 0, device)
+        sent = pictures(intra(x, quality + KEY_OFFSET))
+        with rounding(intra):
+            shown = pictures(intra(x, quality + KEY_OFFSET))
+        for number in range(1, LONG_RUN):
+            x = _at(frames, number, device)
+            vectors = movement.search(x, sent.picture, trades, None)
+            moved, theirs = sent.moved(vectors), shown.moved(vectors)
+            cells = quality + movement.cell_offsets(moved.picture, strengths)
+            result = predict(x, moved.picture, moved.features, quality, cells)
+            cells = quality + movement.cell_offsets(theirs.picture, strengths)
+            with rounding(predict):
+                picture, features = predict.follow(result, *theirs, cells)
+            sent, shown = pictures(result), Pictures(round_picture(picture), features)
+            if number >= LONG_RUN * 3 // 4:
+                errors = [distortion(p.picture, x, quality)[1] for p in (sent, shown)]
+                seen.append((10 * torch.log10(errors[1] / errors[0].clamp_min(1e-8))).mean())
+    return torch.stack(seen).mean().item()
+
+
+def _at(
+    clips: list[list[tuple[np.ndarray, np.ndarray]]], number: int, device: torch.device
+) -> Tensor:
+    turn = FRAMES - 1
+    at = turn - abs(turn - number % (2 * turn))
+    return _tensor(np.stack([c[at][0] for c in clips]), np.stack([c[at][1] for c in clips]), device)
 
 
 def _bits(result: Result) -> Tensor:
