@@ -34,6 +34,7 @@ from grpc import aio
 
 from auralink.bench import machine, tables
 from auralink.codecs.errors import AuraLinkError, UnsupportedError
+from auralink.engine.garbage import spare_what_lives
 from auralink.engine.rpc.stubs import aic_compression_pb2 as pb
 from auralink.engine.rpc.stubs import aic_compression_pb2_grpc as rpc
 
@@ -106,6 +107,7 @@ async def run(options: Options, progress: Callable[[str], None]) -> ControlResul
     Raises:
         UnsupportedError: the server did not start.
     """
+    spare_what_lives()  # the client shall not be what is late
     async with _serving() as server, _session() as session:
         progress("streams")
         stop = asyncio.Event()

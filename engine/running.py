@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from auralink.engine.cpu import CpuShare
+from auralink.engine.garbage import spare_what_lives
 from auralink.engine.inference.pool import PoolSettings, WorkerPool, default_workers
 from auralink.engine.inference.whole import Inference
 from auralink.engine.relay.opening import Clocks as RelayClocks
@@ -190,6 +191,11 @@ async def serve(live: LiveSettings, told: Callable[[str], None]) -> int:
     figures = figures_of(live.now)
     inference = Inference(pool, told=figures.of_inference(pool))
     limit_s: float | None = None
+
+    def ready() -> None:
+        spare_what_lives()  # once more: parts brought modules along, routes and models of data
+        told("ready")
+
     try:
         context = context_of(live, pool, inference, figures, tracer)
         http = live.now.http
@@ -198,7 +204,7 @@ async def serve(live: LiveSettings, told: Callable[[str], None]) -> int:
             context,
             serving.Told(
                 listening=lambda port: told(f"HTTP on {scheme}://{http.host}:{port}"),
-                ready=lambda: told("ready"),
+                ready=ready,
             ),
         )
         limit_s = _FORCED_S if code == serving.FORCED else None

@@ -18,6 +18,7 @@ from typing import Any, Final, final
 
 from auralink.codecs.errors import AuraLinkError, EncoderError
 from auralink.codecs.video.protocol import Networks
+from auralink.engine.garbage import spare_what_lives
 from auralink.engine.inference.heartbeat import BEAT_S
 from auralink.engine.inference.messages import (
     DESK,
@@ -67,6 +68,7 @@ class _Worker:
         self._seats: list[_Seat] = []
         threading.Thread(target=_beat, args=(beats,), name="beat", daemon=True).start()
         self._networks, make = setup.tools()
+        spare_what_lives()
         if make is None:
             desk.close()
         else:

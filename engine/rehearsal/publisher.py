@@ -15,6 +15,7 @@ from typing import final
 
 from livekit import rtc
 
+from auralink.engine.garbage import spare_what_lives
 from auralink.engine.rehearsal.lines import now_us, orders, tell
 from auralink.engine.rehearsal.pictures import TRACK, Player, Script
 from auralink.engine.rehearsal.sdk import in_room
@@ -95,6 +96,7 @@ async def main(arguments: list[str]) -> list[tuple[int, int]]:
 
 
 if __name__ == "__main__":
+    spare_what_lives()
     shown = asyncio.run(main(sys.argv[1:]))
     lines = [f"{number} {at_us}\n" for number, at_us in shown]
     Path(sys.argv[-1]).write_text("".join(lines))

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from auralink.codecs.video.profiles import open_decoder
+from auralink.engine.garbage import spare_what_lives
 from auralink.engine.link.netem import LinkSettings
 from auralink.engine.rehearsal.lines import now_us, orders, tell
 from auralink.engine.rehearsal.server import KEY, SECRET
@@ -88,4 +89,5 @@ def _bot(order: Order, identity: str, room: str) -> Bot:
 
 
 if __name__ == "__main__":
+    spare_what_lives()
     asyncio.run(main(read_order(sys.argv[1])))

@@ -19,6 +19,7 @@ from typing import BinaryIO, Final, final
 import numpy as np
 from livekit import rtc
 
+from auralink.engine.garbage import spare_what_lives
 from auralink.engine.rehearsal import marks
 from auralink.engine.rehearsal.lines import now_us, orders, tell
 from auralink.engine.rehearsal.sdk import in_room
@@ -98,6 +99,7 @@ def play(name: str, width: str, pictures: str, log: str) -> None:
         sink = None if pictures == "-" else files.enter_context(Path(pictures).open("wb"))
         screen = Screen(int(width), sink)
         files.callback(screen.close)
+        spare_what_lives()
         asyncio.run(main(name, screen))
     Path(log).write_text("".join(screen.lines))
     tell(unreadable=screen.unreadable)

@@ -1,6 +1,7 @@
 """Encoders and services that misbehave; workers import them from here."""
 
 import ctypes
+import gc
 import os
 import time
 from typing import Any
@@ -113,6 +114,8 @@ class Odd:
                 raise RefusedOutput("not a number")
             case "fail":
                 raise ZeroDivisionError("oops")
+            case "spared":
+                return Made(gc.get_freeze_count())
             case (int() as width, int() as height, int() as luma):
                 return Made(self._calls, blank(width, height, self._calls, luma=luma))
             case "echo":

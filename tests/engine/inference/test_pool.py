@@ -76,6 +76,10 @@ def test_streams_share_a_worker_and_keep_their_own_state(streams: list[Seat]) ->
     assert counts == [[1, 2, 3]] * 3
 
 
+def test_full_collections_in_a_worker_leave_out_what_its_start_made(streams: list[Seat]) -> None:
+    assert streams[0].work(None, "spared").value > 10_000
+
+
 def test_streams_spread_over_the_workers() -> None:
     class Fake:
         started = True
